@@ -1,0 +1,1 @@
+"""Architectures without torch: presets, exact parameter counts, FLOPs, memory arithmetic, parallel degrees."""

@@ -1,0 +1,42 @@
+"""What a transformer is made of, as data: enough to count its parameters and to build it."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A decoder-only transformer.
+
+    Attributes:
+        layers, dim, heads, kv_heads, head_dim, ffn_dim, context: sizes (counts).
+        vocab_size: rows of the embedding, padding included (count).
+        positions: how order enters; "learned" has a table of `context` rows.
+        norm: "layernorm" has scale and bias, "layernorm_no_bias" and "rmsnorm" have a scale only.
+        activation: "gelu_tanh" is the form of GPT-2's code; "swiglu" has three matrices instead of two.
+        bias: whether linear layers have biases (the head never has).
+        parallel_block: attention and feed-forward side by side on one norm (PaLM) instead of one after the other.
+        embedding_norm: a norm directly after the embedding (BLOOM).
+        tied: whether the head is the embedding's transpose.
+        dropout: probability, 0 to 1, while training.
+    """
+
+    family: Literal["gpt2", "gpt3", "llama2", "palm", "bloom"]
+    layers: int
+    dim: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn_dim: int
+    context: int
+    vocab_size: int
+    positions: Literal["learned", "rotary", "alibi"]
+    norm: Literal["layernorm", "layernorm_no_bias", "rmsnorm"]
+    norm_eps: float
+    activation: Literal["gelu_tanh", "swiglu"]
+    bias: bool
+    parallel_block: bool
+    embedding_norm: bool
+    tied: bool
+    dropout: float = 0.0
+    rope_theta: float = 10_000.0

@@ -1,0 +1,58 @@
+"""`curate`: where text comes from, and which of it stays."""
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator
+
+from llmforge.config.base import Section, execution
+
+SourceType = Literal["auto", "warc", "jsonl", "parquet", "text", "code", "crowd_csv"]
+
+
+class SourceSection(Section):
+    """One source of text.
+
+    `weight` acts on the order in which training draws samples; curate copies nothing.
+    """
+
+    path: str = execution(..., description="a file, a folder or a glob")
+    type: SourceType = Field("auto", description="auto: by ending, and a folder by what it holds")
+    name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="null: from the path")
+    weight: float = execution(1.0, gt=0, le=1000, description="2.0: training draws this source twice an epoch")
+    limit: int | None = Field(None, ge=1, description="documents to take at most")
+    column: str | None = Field(None, description="the column or key that holds the text; null: found by name")
+
+
+class LanguageSection(Section):
+    """Language identification."""
+
+    keep: tuple[str, ...] = Field((), description="ISO 639-1 codes to keep; empty: every language")
+    min_score: float = Field(0.65, ge=0, le=1, description="drop below this confidence")
+
+
+class ExtractSection(Section):
+    """HTML to text."""
+
+    max_html_bytes: int = Field(4_000_000, ge=1, description="a larger page is quarantined")
+    max_html_depth: int = Field(512, ge=1, description="a page nested deeper is quarantined")
+    max_cpu_s: float = Field(20.0, gt=0, description="the last resort, after one retry alone")
+
+
+class CurateSection(Section):
+    """Sources, limits and rules."""
+
+    sources: tuple[SourceSection, ...] = Field((), description="where text comes from")
+    extract: ExtractSection = ExtractSection()
+    language: LanguageSection = LanguageSection()
+    filters: tuple[dict[str, Any], ...] = Field(({"rule": "gopher_quality"},), description="rules in order")
+    max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record is quarantined")
+    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
+    max_drop_share: float = Field(0.9, gt=0, le=1, description="a rule that drops more of one source is a warning")
+
+    @field_validator("filters", mode="before")
+    @classmethod
+    def _names_are_rules(cls, value: Any) -> Any:
+        """Let a bare name stand for a rule with its published limits."""
+        if isinstance(value, list | tuple):
+            return tuple({"rule": item} if isinstance(item, str) else item for item in value)
+        return value

@@ -1,0 +1,17 @@
+"""`model`: the architecture, from a preset and what is set beside it."""
+
+from pydantic import Field
+
+from llmforge.config.base import Section
+
+
+class ModelSection(Section):
+    """A preset, and sizes that replace the preset's."""
+
+    preset: str = Field("gpt2", description="a named architecture and size")
+    layers: int | None = Field(None, ge=1, le=1024, description="transformer blocks; null: the preset's")
+    dim: int | None = Field(None, ge=8, le=2**16, description="model width; null: the preset's")
+    heads: int | None = Field(None, ge=1, le=1024, description="attention heads; null: the preset's")
+    context: int | None = Field(None, ge=8, le=2**20, description="tokens of a sequence; null: the preset's")
+    dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability")
+    vocab_multiple: int = Field(64, ge=1, description="the embedding is padded to a multiple of this")

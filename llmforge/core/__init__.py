@@ -1,0 +1,1 @@
+"""The floor: errors, documents, shard files, hashing, text, progress and hardware."""

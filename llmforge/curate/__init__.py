@@ -1,0 +1,1 @@
+"""From sources to documents: read, extract, judge, and account for every drop."""

@@ -1,0 +1,1 @@
+"""Builds torchrun and deepspeed command lines, and runs them."""

@@ -1,0 +1,1 @@
+"""One transformer for every architecture; it knows nothing of parallelism."""

@@ -1,0 +1,1 @@
+"""How one optimizer step happens on many ranks."""

@@ -1,0 +1,1 @@
+"""Real corpora made out of the Python installation at hand."""

@@ -1,0 +1,1 @@
+"""Tokenizers, and the token store that training reads."""

@@ -1,0 +1,1 @@
+"""The training loop: data order, optimizers, schedules, checkpoints, guards, metrics."""
