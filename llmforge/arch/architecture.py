@@ -19,6 +19,9 @@ class Architecture:
         embedding_norm: a norm directly after the embedding (BLOOM).
         tied: whether the head is the embedding's transpose.
         dropout: probability, 0 to 1, while training.
+        rope_theta: base of the rotary frequencies; unused with other positions.
+        vocab_padding: last rows of the embedding that stand for no token; the model never predicts them (count).
+        band_tokens: every second block, from the second on, sees only this many last tokens (GPT-3); None: all see all.
     """
 
     family: Literal["gpt2", "gpt3", "llama2", "palm", "bloom"]
@@ -40,3 +43,5 @@ class Architecture:
     tied: bool
     dropout: float = 0.0
     rope_theta: float = 10_000.0
+    vocab_padding: int = 0
+    band_tokens: int | None = None
