@@ -1,14 +1,33 @@
 """What every section of the settings shares: frozen, strict, no unknown key, no NaN; and what execution means."""
 
+import typing
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
     """A section of the settings."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_floats_are_whole(cls, values: Any) -> Any:
+        """Let `1e9` stand for a whole number where one is asked for: YAML reads it as a float."""
+        if not isinstance(values, dict):
+            return values
+        return {name: _whole(value) if cls._wants_int(name) else value for name, value in values.items()}
+
+    @classmethod
+    def _wants_int(cls, name: str) -> bool:
+        field = cls.model_fields.get(name)
+        kinds = {field.annotation, *typing.get_args(field.annotation)} if field else set()
+        return int in kinds and float not in kinds
+
+
+def _whole(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def execution(default: Any, **constraints: Any) -> Any:
