@@ -1,0 +1,178 @@
+"""Reading plain, gzip and zstd files so that damage is found before its bytes are believed.
+
+A compressed file is a row of members (gzip) or frames (zstd), each with a checksum behind its data: a flipped
+bit is noticed only after wrong bytes were decoded. So a file is read twice: once to find which extents are sound,
+and once to hand out their bytes, with a `Damage` where an extent is not.
+"""
+
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import zstandard
+
+MAX_RATIO = 200
+"""A member that grows by more than this factor, and beyond `_FREE_BYTES`, is a decompression bomb."""
+
+SAMPLE_BYTES = 200
+_FREE_BYTES = 64 << 20
+_CHUNK_BYTES = 1 << 18
+
+
+@dataclass(frozen=True)
+class Damage:
+    """A range of a file, as it lies on disk, whose content cannot be read."""
+
+    error: str
+    offset: int
+    num_bytes: int
+    sample: bytes
+
+
+@dataclass(frozen=True)
+class _Codec:
+    """A compression format.
+
+    `piece_bytes` is what is decoded in one call: small enough that the worst bomb of the format stays below
+    70 MB of output (deflate grows by at most 1032; a zstd block of 4 bytes can stand for 128 KiB).
+    """
+
+    name: str
+    magics: tuple[bytes, ...]
+    new_decoder: Callable[[], Any]
+    piece_bytes: int
+    checksum_words: tuple[str, ...]
+
+
+def _new_gzip_decoder() -> Any:
+    return zlib.decompressobj(31)
+
+
+def _new_zstd_decoder() -> Any:
+    return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
+
+
+_SKIPPABLE = tuple(bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60))
+_CODECS = {
+    ".gz": _Codec("gzip", (b"\x1f\x8b\x08",), _new_gzip_decoder, 1 << 15, ("data check", "length check")),
+    ".zst": _Codec("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _new_zstd_decoder, 1 << 11, ("checksum",)),
+}
+COMPRESSIONS = tuple(_CODECS)
+
+
+@dataclass(frozen=True)
+class _Extent:
+    """A run of members, and what is wrong with it; a truncated member is readable as far as it goes."""
+
+    start: int
+    end: int
+    error: str | None = None
+
+    @property
+    def is_truncated(self) -> bool:
+        return self.error is not None and self.error.startswith("truncated")
+
+
+def read_chunks(path: Path, measures: Counter[str] | None = None) -> Iterator[bytes | Damage]:
+    """The content of a file in bounded memory, decompressed as its ending says.
+
+    Args:
+        path: a regular file.
+        measures: counts `frames_without_checksum`, which no reader can prove to be whole.
+    Returns: chunks of content, and a `Damage` for every extent that is cut short, fails its checksum, is no
+        member at all, or is a bomb.
+    """
+    codec = _CODECS.get(path.suffix.lower())
+    with open(path, "rb") as file:
+        if codec is None:
+            while chunk := file.read(_CHUNK_BYTES):
+                yield chunk
+            return
+        for extent in _find_extents(file, codec, measures):
+            if extent.error is None or extent.is_truncated:
+                yield from _decode(file, codec, extent)
+            if extent.error is not None:
+                # What a truncated member holds was handed out; what is missing from it is no byte of this file.
+                start = extent.end if extent.is_truncated else extent.start
+                file.seek(start)
+                yield Damage(extent.error, start, extent.end - start, file.read(SAMPLE_BYTES))
+
+
+def _find_extents(file: BinaryIO, codec: _Codec, measures: Counter[str] | None) -> list[_Extent]:
+    """Every byte of the file in extents; sound neighbours are joined, and so are damaged ones."""
+    extents: list[_Extent] = []
+    size, position = file.seek(0, 2), 0
+    while position < size:
+        extent = _check_member(file, codec, position, size)
+        if measures is not None and extent.error is None and not _has_checksum(file, codec, position):
+            measures["frames_without_checksum"] += 1
+        last = extents[-1] if extents else None
+        if last is not None and (last.error is None) is (extent.error is None):
+            extents[-1] = replace(last, end=extent.end)
+        else:
+            extents.append(extent)
+        position = extent.end
+    return extents
+
+
+def _check_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> _Extent:
+    """Decode one member and throw its content away; a bad one ends where the next one seems to begin."""
+    file.seek(start)
+    piece = file.read(codec.piece_bytes)
+    if not piece.startswith(codec.magics):
+        error = "trailing_garbage" if start else f"not_{codec.name}"
+        return _Extent(start, _next_member(file, codec, start, size), error)
+    decoder, num_in, num_out = codec.new_decoder(), 0, 0
+    while piece:
+        try:
+            num_out += len(decoder.decompress(piece))
+        except (zlib.error, zstandard.ZstdError) as problem:
+            is_checksum = any(word in str(problem) for word in codec.checksum_words)
+            error = "crc_mismatch" if is_checksum else f"corrupt_{codec.name}"
+            return _Extent(start, _next_member(file, codec, start, size), error)
+        num_in += len(piece)
+        if decoder.eof:
+            return _Extent(start, start + num_in - len(decoder.unused_data))
+        if num_out > max(_FREE_BYTES, MAX_RATIO * num_in):
+            return _Extent(start, size, "bomb")
+        piece = file.read(codec.piece_bytes)
+    return _Extent(start, size, f"truncated_{codec.name}")
+
+
+def _decode(file: BinaryIO, codec: _Codec, extent: _Extent) -> Iterator[bytes]:
+    """The content of an extent whose members were checked."""
+    decoder, position = codec.new_decoder(), extent.start
+    file.seek(position)
+    while position < extent.end:
+        piece = file.read(min(codec.piece_bytes, extent.end - position))
+        position += len(piece)
+        if content := decoder.decompress(piece):
+            yield content
+        if decoder.eof:
+            position -= len(decoder.unused_data)
+            file.seek(position)
+            decoder = codec.new_decoder()
+
+
+def _next_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> int:
+    """Where the next member may begin after a damaged one (the end of the file if nowhere)."""
+    position, window = start + 1, b""
+    while position < size:
+        file.seek(position)
+        window = file.read(_CHUNK_BYTES)
+        found = [place for magic in codec.magics if (place := window.find(magic)) >= 0]
+        if found:
+            return position + min(found)
+        position += max(len(window) - 3, 1)
+    return size
+
+
+def _has_checksum(file: BinaryIO, codec: _Codec, start: int) -> bool:
+    if codec.name != "zstd":
+        return True
+    file.seek(start)
+    header = file.read(18)  # the longest frame header
+    return header.startswith(_SKIPPABLE) or zstandard.get_frame_parameters(header).has_checksum
