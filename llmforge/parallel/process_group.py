@@ -19,7 +19,7 @@ _LAUNCH_HINT = "start through `llmforge train --nproc N`, torchrun or deepspeed,
 
 @dataclass(frozen=True)
 class World:
-    """This process among the others.
+    """One process among the others.
 
     Attributes:
         rank, size: global rank and number of processes.
