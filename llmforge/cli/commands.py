@@ -1,0 +1,41 @@
+"""Which commands there are, in the order of the help. Each stands in a file of its own."""
+
+import typer
+
+from llmforge.cli import (
+    config,
+    curate,
+    dedup,
+    doctor,
+    generate,
+    init,
+    inspect,
+    plan_scaling,
+    run,
+    sample_data,
+    tokenize,
+    train,
+    verify,
+)
+
+_IN_ORDER = (
+    run,
+    curate,
+    dedup,
+    tokenize,
+    plan_scaling,
+    train,
+    generate,
+    inspect,
+    verify,
+    config,
+    init,
+    sample_data,
+    doctor,
+)
+
+
+def add_all(app: typer.Typer) -> None:
+    """Add every command to the application."""
+    for module in _IN_ORDER:
+        module.add(app)

@@ -1,0 +1,48 @@
+"""`llmforge tokenize`."""
+
+from typing import Annotated
+
+import typer
+
+from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers, resolve
+from llmforge.cli.stages import stage_command
+
+Data = Annotated[
+    str | None,
+    typer.Option("--data", metavar="PATH", help="JSONL or Parquet that never saw curate, instead of dedup's output."),
+]
+
+
+def add(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("tokenize", epilog="Example: llmforge tokenize --data ./documents --set tokenize.vocab_size=16384")(
+        tokenize
+    )
+
+
+def tokenize(
+    config: Config = None,
+    sets: Sets = None,
+    data: Data = None,
+    workers: Workers = None,
+    dry_run: DryRun = False,
+    force: Force = False,
+    strict: Strict = False,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    debug: Debug = False,
+) -> None:
+    """Train a tokenizer and encode the documents into the token store."""
+    flags = {"tokenize.data": ("--data", data), "run.workers": ("--workers", workers)}
+    call = resolve(
+        config,
+        sets,
+        flags=flags,
+        quiet=quiet,
+        debug=debug,
+        dry_run=dry_run,
+        force=force,
+        strict=strict,
+        as_json=as_json,
+    )
+    stage_command("tokenize", call)
