@@ -9,6 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# A loaded machine is no failure: examples are limited in number, not in time.
+settings.register_profile("llmforge", deadline=None)
+settings.load_profile("llmforge")
 
 
 @pytest.fixture(scope="session")

@@ -29,6 +29,8 @@ class StageFolder:
             self._swap_in()
         elif self.old.exists() and not self.final.exists():
             rename_durably(self.old, self.final)
+        if self.final.exists():
+            shutil.rmtree(self.old, ignore_errors=True)
         if self.partial.exists():
             remove_leftovers(self.partial)
 

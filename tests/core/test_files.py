@@ -19,11 +19,16 @@ from llmforge.core.files import (
 def test_a_failed_write_leaves_the_old_file_and_no_leftovers(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_bytes(path, b"old")
-    with pytest.raises(RuntimeError), atomic_writer(path) as file:
-        file.write(b"half of the n")
-        raise RuntimeError
+    with pytest.raises(RuntimeError):
+        _write_half(path)
     assert path.read_bytes() == b"old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.txt"]
+
+
+def _write_half(path: Path) -> None:
+    with atomic_writer(path) as file:
+        file.write(b"half of the n")
+        raise RuntimeError
 
 
 def test_nothing_has_the_final_name_before_it_is_complete(tmp_path: Path) -> None:
