@@ -15,10 +15,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-IGNORE = -100
-"""Target of a position that has no loss."""
+from llmforge.model.loss import IGNORE as IGNORE
+from llmforge.model.transformer import Transformer
 
-BuildModel = Callable[[], nn.Module]
+BuildModel = Callable[[], Transformer]
 BuildOptimizer = Callable[[Iterable[tuple[str, nn.Parameter]]], torch.optim.Optimizer]
 
 

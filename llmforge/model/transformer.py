@@ -1,0 +1,182 @@
+"""One decoder-only transformer for all families; an `Architecture` says what it is made of.
+
+Shapes: B batch, T positions of this pass, S positions that keys stand at, C model width, H heads, K key and value
+heads, D head size, F feed-forward width, V tokens of the vocabulary.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from llmforge.arch.architecture import Architecture
+from llmforge.model.cache import KeyValueCache
+from llmforge.model.loss import token_loss_sum
+from llmforge.model.positions import attention_bias, rotary_angles, rotate
+
+
+@dataclass(frozen=True)
+class Order:
+    """What attention needs to know of positions, once for all blocks.
+
+    Attributes:
+        angles_TR: rotary cosines and sines of the positions of this pass; None without rotary positions.
+        full_bias, banded_bias: score biases of the two kinds of blocks; None stands for plain causal attention.
+    """
+
+    angles_TR: tuple[Tensor, Tensor] | None
+    full_bias: Tensor | None
+    banded_bias: Tensor | None
+
+
+def _norm(arch: Architecture) -> nn.Module:
+    if arch.norm == "rmsnorm":
+        return nn.RMSNorm(arch.dim, eps=arch.norm_eps)
+    return nn.LayerNorm(arch.dim, eps=arch.norm_eps, bias=arch.norm == "layernorm")
+
+
+class Attention(nn.Module):
+    """Causal self-attention; several query heads may share a key and value head."""
+
+    def __init__(self, arch: Architecture, *, block: str, banded: bool) -> None:
+        super().__init__()
+        self.arch, self.block, self.banded = arch, block, banded
+        self.q = nn.Linear(arch.dim, arch.heads * arch.head_dim, bias=arch.bias)
+        self.k = nn.Linear(arch.dim, arch.kv_heads * arch.head_dim, bias=arch.bias)
+        self.v = nn.Linear(arch.dim, arch.kv_heads * arch.head_dim, bias=arch.bias)
+        self.out = nn.Linear(arch.heads * arch.head_dim, arch.dim, bias=arch.bias)
+
+    def forward(self, x_BTC: Tensor, order: Order, cache: KeyValueCache | None) -> Tensor:
+        """Mix each position with those before it."""
+        q_BHTD, k_BKSD, v_BKSD = (self._by_head(linear(x_BTC)) for linear in (self.q, self.k, self.v))
+        if order.angles_TR is not None:
+            q_BHTD, k_BKSD = rotate(q_BHTD, order.angles_TR), rotate(k_BKSD, order.angles_TR)
+        if cache is not None:
+            k_BKSD, v_BKSD = cache.append(self.block, k_BKSD, v_BKSD)
+        bias = order.banded_bias if self.banded else order.full_bias
+        mixed_BHTD = F.scaled_dot_product_attention(
+            q_BHTD,
+            k_BKSD,
+            v_BKSD,
+            attn_mask=None if bias is None else bias.to(q_BHTD.dtype),
+            is_causal=bias is None and q_BHTD.shape[2] > 1,
+            dropout_p=self.arch.dropout if self.training else 0.0,
+            enable_gqa=self.arch.heads != self.arch.kv_heads,
+        )
+        out_BTC: Tensor = self.out(mixed_BHTD.transpose(1, 2).flatten(2))
+        return out_BTC
+
+    def _by_head(self, x_BTC: Tensor) -> Tensor:
+        return torch.unflatten(x_BTC, -1, (-1, self.arch.head_dim)).transpose(1, 2)
+
+
+class FeedForward(nn.Module):
+    """Two matrices with GELU between (tanh form), or SwiGLU's three."""
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.up = nn.Linear(arch.dim, arch.ffn_dim, bias=arch.bias)
+        self.gate = nn.Linear(arch.dim, arch.ffn_dim, bias=arch.bias) if arch.activation == "swiglu" else None
+        self.down = nn.Linear(arch.ffn_dim, arch.dim, bias=arch.bias)
+
+    def forward(self, x_BTC: Tensor) -> Tensor:
+        """Transform each position by itself."""
+        up_BTF = self.up(x_BTC)
+        active_BTF = F.gelu(up_BTF, approximate="tanh") if self.gate is None else F.silu(self.gate(x_BTC)) * up_BTF
+        down_BTC: Tensor = self.down(active_BTF)
+        return down_BTC
+
+
+class Block(nn.Module):
+    """Attention and feed-forward on a residual stream, one after the other or side by side (PaLM)."""
+
+    def __init__(self, arch: Architecture, index: int) -> None:
+        super().__init__()
+        self.dropout = arch.dropout
+        self.attention_norm = _norm(arch)
+        self.attention = Attention(arch, block=str(index), banded=arch.band_tokens is not None and index % 2 == 1)
+        self.ffn_norm = None if arch.parallel_block else _norm(arch)
+        self.ffn = FeedForward(arch)
+
+    def forward(self, x_BTC: Tensor, order: Order, cache: KeyValueCache | None) -> Tensor:
+        """Add attention and feed-forward to the residual stream."""
+        normed_BTC = self.attention_norm(x_BTC)
+        attended_BTC = self._drop(self.attention(normed_BTC, order, cache))
+        if self.ffn_norm is None:
+            return x_BTC + attended_BTC + self._drop(self.ffn(normed_BTC))
+        x_BTC = x_BTC + attended_BTC
+        return x_BTC + self._drop(self.ffn(self.ffn_norm(x_BTC)))
+
+    def _drop(self, x_BTC: Tensor) -> Tensor:
+        return F.dropout(x_BTC, self.dropout, self.training)
+
+
+class Transformer(nn.Module):
+    """Embedding, blocks and head.
+
+    A pipeline stage is the same module with the parts that `layout` names for other stages set to None, and fewer
+    blocks: what it is given, and what it returns, is then a hidden state.
+    """
+
+    def __init__(self, arch: Architecture) -> None:
+        super().__init__()
+        self.arch = arch
+        self.embedding: nn.Embedding | None = nn.Embedding(arch.vocab_size, arch.dim)
+        self.position = nn.Embedding(arch.context, arch.dim) if arch.positions == "learned" else None
+        self.embedding_norm = _norm(arch) if arch.embedding_norm else None
+        self.blocks = nn.ModuleDict({str(index): Block(arch, index) for index in range(arch.layers)})
+        self.final_norm: nn.Module | None = _norm(arch)
+        self.head: nn.Linear | None = nn.Linear(arch.dim, arch.vocab_size, bias=False)
+        self.tie()
+
+    def tie(self) -> None:
+        """Make embedding and head one parameter, if the architecture says so; again after parameters were replaced."""
+        if self.arch.tied and self.head is not None and self.embedding is not None:
+            self.head.weight = self.embedding.weight
+
+    def forward(self, x: Tensor, targets_BT: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
+        """Logits, or the sum of the token losses.
+
+        Args:
+            x: token ids (B, T); hidden states (B, T, C) in a pipeline stage without the embedding.
+            targets_BT: tokens that follow, `loss.IGNORE` where there is no loss; None: return logits.
+            cache: what earlier passes read; this pass goes on behind it.
+
+        Returns: logits (B, T, V) of real tokens (padding of the vocabulary is never predicted), or the loss sum (nats,
+            fp32), or hidden states (B, T, C) in a stage without the head.
+        """
+        start = cache.num_tokens if cache is not None else 0
+        key_S = torch.arange(start + x.shape[1], device=x.device)
+        query_T = key_S[start:]
+        x_BTC = self._embed(x, query_T) if self.embedding is not None else x
+        order = self._order(query_T, key_S)
+        for block in self.blocks.values():
+            x_BTC = block(x_BTC, order, cache)
+        if self.final_norm is None or self.head is None:
+            return x_BTC
+        x_BTC = self.final_norm(x_BTC)
+        if targets_BT is None:
+            return self._logits(x_BTC)
+        return token_loss_sum(self._logits, x_BTC.flatten(0, 1), targets_BT.flatten(), self.arch.vocab_size)
+
+    def _embed(self, tokens_BT: Tensor, query_T: Tensor) -> Tensor:
+        assert self.embedding is not None
+        x_BTC = self.embedding(tokens_BT)
+        if self.position is not None:
+            x_BTC = x_BTC + self.position(query_T)
+        if self.embedding_norm is not None:
+            x_BTC = self.embedding_norm(x_BTC)
+        return F.dropout(x_BTC, self.arch.dropout, self.training)
+
+    def _order(self, query_T: Tensor, key_S: Tensor) -> Order:
+        arch = self.arch
+        angles = rotary_angles(query_T, arch.head_dim, arch.rope_theta) if arch.positions == "rotary" else None
+        full = attention_bias(arch, query_T, key_S, banded=False)
+        banded = attention_bias(arch, query_T, key_S, banded=True) if arch.band_tokens else full
+        return Order(angles, full, banded)
+
+    def _logits(self, x: Tensor) -> Tensor:
+        assert self.head is not None
+        logits: Tensor = self.head(x)
+        return logits[..., : self.arch.vocab_size - self.arch.vocab_padding]

@@ -1,0 +1,23 @@
+"""The one global norm and the one clipping routine of all torch strategies."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+
+def squared_norm(gradients: Sequence[Tensor], replicas: int) -> Tensor:
+    """One rank's share of the squared global norm, fp64: over all ranks, each parameter adds up to once.
+
+    Args:
+        gradients: this rank's gradients, or its shards of them.
+        replicas: ranks that hold the same ones (count).
+    """
+    norms = torch.stack(torch._foreach_norm(list(gradients)))
+    return norms.double().square().sum() / replicas
+
+
+def clip(gradients: Sequence[Tensor], norm: float, max_norm: float) -> None:
+    """Scale gradients in place so that their global norm is `max_norm` at most."""
+    if norm > max_norm:
+        torch._foreach_mul_(list(gradients), max_norm / norm)
