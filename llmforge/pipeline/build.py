@@ -190,7 +190,7 @@ def plan_stage(stage: Stage, settings: Settings, run_folder: Path) -> list[str]:
     Raises: InputError if an input is missing; SettingsError if the settings do not fit together.
     """
     inputs = stage.find_inputs(settings, run_folder)
-    if not inputs.files and not inputs.artifacts:
+    if not inputs.files and not inputs.artifacts and not inputs.sections:
         raise SettingsError(f"{stage.name}: nothing to read")
     lines = [
         f"reads  {len(inputs.files)} files and {len(inputs.artifacts)} artifacts, {inputs.num_bytes / 1e6:,.1f} MB"

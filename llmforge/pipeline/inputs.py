@@ -42,10 +42,11 @@ class Artifact:
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files and artifacts that a stage reads."""
+    """The files and artifacts that a stage reads, and what it reads of other sections of the settings."""
 
     files: tuple[InputFile, ...] = ()
     artifacts: tuple[tuple[str, Artifact], ...] = ()
+    sections: tuple[tuple[str, dict[str, Any]], ...] = ()
 
     def artifact(self, stage: str) -> Artifact | None:
         """The artifact of an earlier stage, if it is among the inputs."""
@@ -58,9 +59,10 @@ class Inputs:
         return own + sum(output.size for _, artifact in self.artifacts for output in artifact.manifest.outputs)
 
     def identity(self, cache: HashCache) -> dict[str, Any]:
-        """Content hashes of everything read, by source and locator."""
+        """Content hashes of everything read, by source and locator, and the settings of other sections."""
         files = {f"{file.source}:{file.locator}": cache.hash_file(file.path) for file in self.files}
-        return {**files, **{f"stage {name}": artifact.identity for name, artifact in self.artifacts}}
+        artifacts = {f"stage {name}": artifact.identity for name, artifact in self.artifacts}
+        return {**files, **artifacts, **{f"settings of {name}": values for name, values in self.sections}}
 
 
 def open_artifact(run_folder: Path, stage: str) -> Artifact:
