@@ -1,0 +1,275 @@
+"""Every strategy computes what one process computes. A new strategy is a new row of STRATEGIES.
+
+Each row starts its processes once and runs all cases inside.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from llmforge.arch.presets import resolve_architecture
+from llmforge.config.model import ModelSection
+from llmforge.config.train import TrainSection
+from llmforge.core.hashing import derive_seed
+from llmforge.model.transformer import Transformer
+from llmforge.parallel.local_world import run_in_processes
+from llmforge.parallel.process_group import World, join_world
+from llmforge.parallel.strategies import create_strategy
+from llmforge.parallel.strategy import IGNORE, MicroBatch
+
+STRATEGIES = [("ddp", 2)]
+FAMILIES = ["gpt2", "gpt3", "llama2", "palm", "bloom"]
+VOCAB, CONTEXT, SEQUENCES, STEPS = 120, 32, 8, 20
+
+
+def architecture(family, dropout=0.0):
+    section = ModelSection(preset=f"{family}-nano", context=CONTEXT, dropout=dropout)
+    return resolve_architecture(section, vocab_size=VOCAB)
+
+
+def global_batch(step, *, uneven=True):
+    """One global batch; uneven ones have few valid targets in the first sequences and many in the last."""
+    generator = torch.Generator().manual_seed(derive_seed("batch", step))
+    draws = torch.rand((SEQUENCES, CONTEXT + 1), generator=generator)
+    rows = (draws**3 * VOCAB).long()  # small ids are frequent: there is something to learn
+    tokens, targets = rows[:, :-1].clone(), rows[:, 1:].clone()
+    if uneven:
+        for sequence in range(SEQUENCES):
+            targets[sequence, (sequence * CONTEXT) // SEQUENCES :] = IGNORE
+    return tokens, targets
+
+
+def share(strategy, step, accumulation=2, *, uneven=True):
+    """This rank's micro-batches of a global batch."""
+    tokens, targets = global_batch(step, uneven=uneven)
+    per_rank = SEQUENCES // strategy.data_world
+    rows = slice(strategy.data_rank * per_rank, (strategy.data_rank + 1) * per_rank)
+    pairs = zip(tokens[rows].chunk(accumulation), targets[rows].chunk(accumulation), strict=True)
+    return [MicroBatch(*pair) for pair in pairs]
+
+
+def sgd(named):
+    return torch.optim.SGD([p for _, p in named], lr=1.0, foreach=False)
+
+
+def adamw(named):
+    return torch.optim.AdamW([p for _, p in named], lr=1.0, weight_decay=0.1)
+
+
+def prepared(world, name, arch, optimizer=sgd, max_grad_norm=1e9):
+    train = TrainSection(strategy=name, max_grad_norm=max_grad_norm)
+    strategy = create_strategy(train, precision="fp32", world=world)
+    strategy.prepare(lambda: Transformer(arch), optimizer, seed=7)
+    return strategy
+
+
+def arrays(pairs):
+    return {name: tensor.numpy().copy() for name, tensor in pairs}
+
+
+def step(strategy, number, lr=3e-3):
+    result = strategy.forward_backward(share(strategy, number), seed=number)
+    strategy.apply(lr)
+    return result.loss
+
+
+def gradient_case(world, name, family, accumulation, uneven):
+    strategy = prepared(world, name, architecture(family))
+    result = strategy.forward_backward(share(strategy, 0, accumulation, uneven=uneven), seed=0)
+    return result, arrays(strategy.gradients())
+
+
+def clipping_case(world, name, max_grad_norm):
+    strategy = prepared(world, name, architecture("gpt2"), max_grad_norm=max_grad_norm)
+    before = arrays(strategy.full_state())
+    result = strategy.forward_backward(share(strategy, 0), seed=0)
+    strategy.apply(1.0)
+    after = arrays(strategy.full_state())
+    update = np.sqrt(sum(np.square(after[key] - before[key]).sum(dtype=np.float64) for key in after))
+    return result.grad_norm, float(update)
+
+
+def training_case(world, name, optimizer, lr):
+    strategy = prepared(world, name, architecture("gpt2"), optimizer, max_grad_norm=1.0)
+    losses = [step(strategy, number, lr) for number in range(STEPS)]
+    evaluation = strategy.eval_step(share(strategy, 99, 1)[0])
+    return losses, evaluation, arrays(strategy.full_state())
+
+
+def resume_case(world, name, folder):
+    """Six steps with dropout, and the last three again from a checkpoint."""
+    arch = architecture("gpt2", dropout=0.1)
+    strategy = prepared(world, name, arch, adamw)
+    for number in range(3):
+        step(strategy, number)
+    strategy.save(folder)
+    through = [step(strategy, number) for number in range(3, 6)]
+    resumed = prepared(world, name, arch, adamw)
+    resumed.load(folder)
+    again = [step(resumed, number) for number in range(3, 6)]
+    return through, again, arrays(strategy.full_state()), arrays(resumed.full_state())
+
+
+def save_for_others(world, name, folder):
+    """Three steps, a checkpoint, and the losses that follow it."""
+    strategy = prepared(world, name, architecture("llama2"), adamw)
+    for number in range(3):
+        step(strategy, number)
+    strategy.save(folder)
+    return [step(strategy, number) for number in range(3, 6)]
+
+
+def continue_from(world, name, folder):
+    strategy = prepared(world, name, architecture("llama2"), adamw)
+    strategy.load(folder)
+    return [step(strategy, number) for number in range(3, 6)]
+
+
+def nan_case(world, name):
+    """One rank meets a NaN: what each rank is told, and whether a discarded step leaves no trace."""
+    strategy = prepared(world, name, architecture("gpt2"), adamw)
+    step(strategy, 0)
+    before = arrays(strategy.full_state())
+    poisoned = world.rank == world.size - 1
+    scale = next(p for p in strategy._optimizer.param_groups[0]["params"] if p.dim() == 1)
+    healthy = scale.detach().clone()
+    if poisoned:
+        with torch.no_grad():
+            scale.fill_(torch.nan)
+    finite = strategy.forward_backward(share(strategy, 1), seed=1).finite
+    strategy.discard()
+    with torch.no_grad():
+        scale.copy_(healthy)
+    unchanged = all(np.array_equal(before[key], value) for key, value in arrays(strategy.full_state()).items())
+    return finite, unchanged, step(strategy, 1)
+
+
+def empty_case(world, name):
+    """A batch without any valid target."""
+    strategy = prepared(world, name, architecture("gpt2"))
+    batches = share(strategy, 0)
+    nothing = [replace(batch, targets_BT=torch.full_like(batch.targets_BT, IGNORE)) for batch in batches]
+    return strategy.forward_backward(nothing, seed=0), strategy.eval_step(nothing[0])
+
+
+CASES = {
+    **{
+        ("gradient", family, accumulation, uneven): (gradient_case, family, accumulation, uneven)
+        for family in FAMILIES
+        for accumulation, uneven in [(1, True), (2, True), (2, False)]
+    },
+    "clipping": (clipping_case, 0.1),
+    "no clipping": (clipping_case, 1e9),
+    "sgd": (training_case, sgd, 0.3),
+    "adamw": (training_case, adamw, 3e-3),
+    "nan": (nan_case,),
+    "empty": (empty_case,),
+}
+
+
+def run_all(world: World, name: str, folder: Path, saved_by_single: Path):
+    torch.manual_seed(world.rank)  # nothing may depend on the state that a rank happens to be in
+    results = {key: function(world, name, *args) for key, (function, *args) in CASES.items()}
+    results["resume"] = resume_case(world, name, folder / "resume")
+    results["saved"] = save_for_others(world, name, folder / "saved")
+    results["from single"] = continue_from(world, name, saved_by_single) if saved_by_single else None
+    return results
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("single")
+    return folder, run_all(join_world({}), "single", folder, None)
+
+
+@pytest.fixture(scope="module", params=STRATEGIES, ids=lambda row: f"{row[0]}-{row[1]}")
+def ranks(request, single, tmp_path_factory):
+    """Results by rank, and where the strategy saved."""
+    name, world_size = request.param
+    folder = tmp_path_factory.mktemp(name)
+    return folder, run_in_processes(run_all, world_size, name, folder, single[0] / "saved", timeout_s=240)
+
+
+pytestmark = pytest.mark.dist
+
+
+@pytest.mark.parametrize("key", [key for key in CASES if key[0] == "gradient"], ids=lambda key: "-".join(map(str, key)))
+def test_raw_gradients_and_loss_are_those_of_one_process(single, ranks, key):
+    expected, expected_gradients = single[1][key]
+    for rank in ranks[1]:
+        result, gradients = rank[key]
+        assert result.tokens == expected.tokens
+        assert result.loss == pytest.approx(expected.loss, rel=1e-6)
+        assert result.grad_norm == pytest.approx(expected.grad_norm, rel=1e-5)
+        assert gradients.keys() == expected_gradients.keys()
+        for name, gradient in gradients.items():
+            allowed = 1e-5 * max(np.linalg.norm(expected_gradients[name]), 1e-3 * expected.grad_norm)
+            assert np.linalg.norm(gradient - expected_gradients[name]) <= allowed, name
+
+
+def test_loss_is_a_mean_over_valid_tokens_whatever_the_accumulation(single):
+    one, two = (single[1]["gradient", "gpt2", accumulation, True][0] for accumulation in (1, 2))
+    assert one.tokens == two.tokens == (global_batch(0)[1] != IGNORE).sum()
+    assert one.loss == pytest.approx(two.loss, rel=1e-6)
+    assert one.grad_norm == pytest.approx(two.grad_norm, rel=1e-5)
+
+
+def test_clipping_holds_the_global_update_to_the_limit(single, ranks):
+    assert single[1]["clipping"][0] > 0.2  # the limit of 0.1 is active
+    for results in [single[1], *ranks[1]]:
+        assert results["clipping"][1] == pytest.approx(0.1, rel=1e-4)
+        assert results["no clipping"][1] == pytest.approx(single[1]["no clipping"][0], rel=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
+def test_twenty_steps_give_the_losses_of_one_process(single, ranks, optimizer):
+    losses, evaluation, weights = single[1][optimizer]
+    assert losses[-1] < losses[0] - 0.05
+    for rank in ranks[1]:
+        assert rank[optimizer][0] == pytest.approx(losses, rel=1e-5)
+        assert rank[optimizer][1].tokens == evaluation.tokens
+        assert rank[optimizer][1].loss == pytest.approx(evaluation.loss, rel=1e-5)
+        if optimizer == "sgd":
+            for name, weight in rank[optimizer][2].items():
+                assert np.abs(weight - weights[name]).max() <= 1e-5, name
+
+
+def test_resume_with_dropout_is_bit_exact(single, ranks):
+    for results in [single[1], *ranks[1]]:
+        through, again, weights, resumed_weights = results["resume"]
+        assert through == again
+        assert all(np.array_equal(weights[name], resumed_weights[name]) for name in weights)
+
+
+def test_a_checkpoint_goes_on_under_another_strategy(single, ranks):
+    folder, results = ranks
+    for rank in results:
+        assert rank["from single"] == pytest.approx(single[1]["saved"], rel=1e-5)
+    back = continue_from(join_world({}), "single", folder / "saved")
+    assert back == pytest.approx(results[0]["saved"], rel=1e-5)
+
+
+def test_a_nan_on_one_rank_stops_all_ranks_and_a_discarded_step_leaves_no_trace(single, ranks):
+    for results in [single[1], *ranks[1]]:
+        finite, unchanged, next_loss = results["nan"]
+        assert not finite
+        assert unchanged
+        assert next_loss == pytest.approx(single[1]["nan"][2], rel=1e-5)
+
+
+def test_a_batch_without_valid_targets_is_reported_not_divided_by_zero(single, ranks):
+    for results in [single[1], *ranks[1]]:
+        trained, evaluated = results["empty"]
+        assert (trained.tokens, trained.loss_sum, trained.grad_norm) == (0, 0.0, 0.0)
+        assert not trained.finite
+        assert (evaluated.tokens, evaluated.loss_sum) == (0, 0.0)
+
+
+def test_all_ranks_hold_the_same_weights_to_the_last_bit(ranks):
+    first, *others = ranks[1]
+    for other in others:
+        for name, weight in first["adamw"][2].items():
+            assert np.array_equal(weight, other["adamw"][2][name]), name
