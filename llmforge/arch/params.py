@@ -7,6 +7,7 @@ table and an untied head. Norm scales count, though some papers leave them out.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from llmforge.arch.architecture import Architecture
@@ -23,7 +24,7 @@ class Weight:
     """One weight matrix (or norm) with its bias, and how often the model has it.
 
     Attributes:
-        name: place in the model.
+        name: module of the built model; `*` stands for the number of the block.
         role: "embedding" is looked up, "matrix" and "head" multiply every token, "norm" scales.
         inputs, outputs: sizes; a norm has one input and a scale for every output.
         bias: whether `outputs` more numbers are added.
@@ -82,11 +83,11 @@ def list_weights(arch: Architecture) -> tuple[Weight, ...]:
     2022 (PaLM), Scao et al. 2022 (BLOOM); sizes as in the released code where the papers leave them open.
     """
     norm_bias = arch.norm == "layernorm"
-    weights = [Weight("embedding.tokens", "embedding", arch.vocab_size, arch.dim, False)]
+    weights = [Weight("embedding", "embedding", arch.vocab_size, arch.dim, False)]
     if arch.positions == "learned":
-        weights.append(Weight("embedding.positions", "embedding", arch.context, arch.dim, False))
+        weights.append(Weight("position", "embedding", arch.context, arch.dim, False))
     if arch.embedding_norm:
-        weights.append(Weight("embedding.norm", "norm", 1, arch.dim, norm_bias))
+        weights.append(Weight("embedding_norm", "norm", 1, arch.dim, norm_bias))
     weights += _block_weights(arch, norm_bias)
     weights.append(Weight("final_norm", "norm", 1, arch.dim, norm_bias))
     if not arch.tied:
@@ -99,17 +100,17 @@ def _block_weights(arch: Architecture, norm_bias: bool) -> list[Weight]:
     dim, copies = arch.dim, arch.layers
     query, key = arch.heads * arch.head_dim, arch.kv_heads * arch.head_dim
     matrices = [
-        ("attention.query", dim, query),
-        ("attention.key", dim, key),
-        ("attention.value", dim, key),
-        ("attention.output", query, dim),
+        ("attention.q", dim, query),
+        ("attention.k", dim, key),
+        ("attention.v", dim, key),
+        ("attention.out", query, dim),
     ]
     if arch.activation == "swiglu":
-        matrices.append(("feed_forward.gate", dim, arch.ffn_dim))
-    matrices += [("feed_forward.up", dim, arch.ffn_dim), ("feed_forward.down", arch.ffn_dim, dim)]
-    norms = ("norm",) if arch.parallel_block else ("attention.norm", "feed_forward.norm")
-    return [Weight(f"block.{name}", "norm", 1, dim, norm_bias, copies) for name in norms] + [
-        Weight(f"block.{name}", "matrix", inputs, outputs, arch.bias, copies) for name, inputs, outputs in matrices
+        matrices.append(("ffn.gate", dim, arch.ffn_dim))
+    matrices += [("ffn.up", dim, arch.ffn_dim), ("ffn.down", arch.ffn_dim, dim)]
+    norms = ("attention_norm",) if arch.parallel_block else ("attention_norm", "ffn_norm")
+    return [Weight(f"blocks.*.{name}", "norm", 1, dim, norm_bias, copies) for name in norms] + [
+        Weight(f"blocks.*.{name}", "matrix", inputs, outputs, arch.bias, copies) for name, inputs, outputs in matrices
     ]
 
 
@@ -117,8 +118,8 @@ def count_parameters(arch: Architecture) -> ParameterCount:
     """Count an architecture's parameters exactly, under each convention."""
     weights = list_weights(arch)
     by_name = {weight.name: weight.total for weight in weights}
-    tokens, head = by_name["embedding.tokens"], by_name.get("head", 0)
-    positions = by_name.get("embedding.positions", 0)
+    tokens, head = by_name["embedding"], by_name.get("head", 0)
+    positions = by_name.get("position", 0)
     total = sum(by_name.values())
     products = sum(weight.inputs * weight.outputs * weight.copies for weight in weights if weight.role == "matrix")
     return ParameterCount(
@@ -145,5 +146,5 @@ def dense_network(sizes: Sequence[int]) -> tuple[Weight, ...]:
         raise ValueError(f"a network needs an input and an output layer with neurons; got {list(sizes)}")
     return tuple(
         Weight(f"layer {place}", "matrix", inputs, outputs, True)
-        for place, (inputs, outputs) in enumerate(zip(sizes, sizes[1:], strict=False), start=1)
+        for place, (inputs, outputs) in enumerate(pairwise(sizes), start=1)
     )

@@ -6,11 +6,12 @@ from llmforge.config.base import Section
 
 
 class PlanScalingSection(Section):
-    """At most one of the budgets; none of them: plan for the tokens at hand."""
+    """At most one of the first three; none of them: plan for the model configured, or for the tokens at hand."""
 
     budget_flops: float | None = Field(None, gt=0, le=1e30, description="training compute (FLOPs)")
-    params: int | None = Field(None, ge=1000, le=10**14, description="model size (parameters, without embeddings)")
+    params: int | None = Field(None, ge=1000, le=10**14, description="model size (parameters, embeddings included)")
     tokens: int | None = Field(None, ge=1000, le=10**16, description="training tokens")
-    device_flops_per_s: float | None = Field(None, gt=0, description="peak of one device; null: measured or unknown")
-    num_devices: int = Field(1, ge=1, description="devices")
+    max_epochs: float = Field(4.0, gt=0, le=1000, description="passes over the tokens at hand, unless tokens is given")
+    device_flops_per_s: float | None = Field(None, gt=0, description="peak of one device (FLOPs/s); null: no hours")
+    num_devices: int = Field(1, ge=1, le=10**6, description="devices")
     utilization: float = Field(0.4, gt=0, le=1, description="share of the peak that training reaches (MFU)")

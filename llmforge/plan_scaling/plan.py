@@ -1,0 +1,236 @@
+"""From a budget, a size or the tokens at hand to a run: model, tokens, steps, FLOPs, memory, time and loss."""
+
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmforge.arch.flops import LAYER_RULE, SIX_ND_RULE, flops_per_token
+from llmforge.arch.memory import training_memory
+from llmforge.arch.params import COUNTING_RULE, count_parameters
+from llmforge.config.model import ModelSection
+from llmforge.config.plan_scaling import PlanScalingSection
+from llmforge.config.schema import Settings
+from llmforge.plan_scaling.answers import LawAnswer, ask_laws
+from llmforge.plan_scaling.batch import BATCH_LAW, LR_LAW, batch_for, learning_rate_for, micro_batch_for
+from llmforge.plan_scaling.laws import (
+    FITTED_FLOPS,
+    FITTED_PARAMS,
+    REPLICATION,
+    TOKENS_PER_PARAM,
+    is_extrapolation,
+    predict_loss,
+)
+from llmforge.plan_scaling.question import Question, choose_shape, find_question, is_configured
+from llmforge.plan_scaling.shapes import Shape
+
+# Repeating data up to 4 times is nearly as good as fresh data (Muennighoff et al. 2023).
+_HARMLESS_EPOCHS = 4.0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a plan knows of the data: unique training tokens and UTF-8 bytes per token, None where unknown."""
+
+    tokens: int | None
+    bytes_per_token: float | None
+    vocab_size: int
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """The run to do; tokens, steps and sequences are counts, `predicted_loss` is in nats per token.
+
+    Null: `epochs` without tokens at hand, `hours` without a device, losses far below what the law was fitted on.
+    """
+
+    model: dict[str, Any]
+    params: int
+    params_without_embeddings: int
+    tokens: int
+    tokens_per_param: float
+    epochs: float | None
+    context: int
+    global_batch_tokens: int
+    micro_batch_sequences: int
+    sequences: int
+    steps: int
+    lr: float
+    flops: float
+    flops_by_layer: float
+    hours: float | None
+    predicted_loss: float | None
+    predicted_bits_per_byte: float | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The answer, with everything it rests on.
+
+    Attributes:
+        question: what was asked.
+        recommended: the run.
+        laws: what each law says, side by side.
+        parameters: the model's exact counts under each convention.
+        memory: bytes of one process, alone and among data-parallel ones, by what they hold.
+        assumptions: rules and figures that the numbers follow.
+        cautions: what to think about before spending.
+    """
+
+    question: Question
+    recommended: Recommendation
+    laws: tuple[LawAnswer, ...]
+    parameters: dict[str, int]
+    memory: dict[str, dict[str, int]]
+    assumptions: dict[str, Any]
+    cautions: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return asdict(self)
+
+
+def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: float | None, vocab_size: int) -> Plan:
+    """Answer what to train, and on how much.
+
+    Args:
+        settings: `plan_scaling`, and `model` and `train` where the user chose a model.
+        tokens_at_hand: unique training tokens; None if there are none yet.
+        bytes_per_token: UTF-8 bytes that a token stands for; None if unknown.
+        vocab_size: entries of the tokenizer (count).
+
+    Raises: SettingsError if two questions are asked at once, or none, or one that no model can answer.
+    """
+    corpus = Corpus(tokens_at_hand, bytes_per_token, vocab_size)
+    question = find_question(settings, tokens_at_hand, vocab_size)
+    shape = choose_shape(settings, question, tokens_at_hand, vocab_size)
+    wanted = _wanted_tokens(question, shape.params)
+    limit = _most_tokens(settings.plan_scaling, question, corpus)
+    recommended = _recommend(settings, shape, min(wanted, limit), corpus)
+    count = count_parameters(shape.arch)
+    return Plan(
+        question=question,
+        recommended=recommended,
+        laws=ask_laws(question, count),
+        parameters=asdict(count),
+        memory=_memory(shape, recommended.micro_batch_sequences),
+        assumptions=_assumptions(settings, recommended, corpus),
+        cautions=tuple(_cautions(settings.plan_scaling, recommended, wanted, limit, corpus)),
+    )
+
+
+def _wanted_tokens(question: Question, params: int) -> float:
+    """Training tokens: those asked for, what the budget buys, or 20 a parameter."""
+    if question.kind == "tokens":
+        return question.value
+    if question.kind == "budget_flops":
+        return question.value / (6 * params)
+    return TOKENS_PER_PARAM * params
+
+
+def _most_tokens(section: PlanScalingSection, question: Question, corpus: Corpus) -> float:
+    """The epochs that the settings allow; tokens that were asked for by number are not limited."""
+    if corpus.tokens is None or question.kind == "tokens":
+        return math.inf
+    return section.max_epochs * corpus.tokens
+
+
+def _recommend(settings: Settings, shape: Shape, wanted_tokens: float, corpus: Corpus) -> Recommendation:
+    """The run in whole steps: never more than the tokens wanted, unless one step is more."""
+    count, context = count_parameters(shape.arch), shape.arch.context
+    batch, lr = _batch_and_lr(settings, count.without_embeddings, wanted_tokens, context)
+    steps = max(1, int(wanted_tokens // batch))
+    tokens = steps * batch
+    per_token = flops_per_token(shape.arch)
+    loss = predict_loss(count.total, tokens)
+    return Recommendation(
+        model=_settings_of(shape.model),
+        params=count.total,
+        params_without_embeddings=count.without_embeddings,
+        tokens=tokens,
+        tokens_per_param=tokens / count.total,
+        epochs=tokens / corpus.tokens if corpus.tokens else None,
+        context=context,
+        global_batch_tokens=batch,
+        micro_batch_sequences=micro_batch_for(batch, context),
+        sequences=tokens // context,
+        steps=steps,
+        lr=lr,
+        flops=per_token.six_n * tokens,
+        flops_by_layer=per_token.by_layer * tokens,
+        hours=_hours(settings.plan_scaling, per_token.six_n * tokens),
+        predicted_loss=loss,
+        predicted_bits_per_byte=loss / math.log(2) / corpus.bytes_per_token
+        if loss and corpus.bytes_per_token
+        else None,
+    )
+
+
+def _batch_and_lr(settings: Settings, params: int, tokens: float, context: int) -> tuple[int, float]:
+    """Of a configured model what the settings say; else what fits the size and the tokens."""
+    if is_configured(settings.model):
+        return settings.train.global_batch_tokens, settings.train.optimizer.lr
+    return batch_for(tokens, context), learning_rate_for(params, tokens)
+
+
+def _settings_of(model: ModelSection) -> dict[str, Any]:
+    """The model section with what differs from its defaults, and always the preset."""
+    return {"preset": model.preset, **model.model_dump(mode="json", exclude_defaults=True)}
+
+
+def _hours(section: PlanScalingSection, flops: float) -> float | None:
+    if section.device_flops_per_s is None:
+        return None
+    return flops / (section.num_devices * section.device_flops_per_s * section.utilization) / 3600
+
+
+def _memory(shape: Shape, sequences: int) -> dict[str, dict[str, int]]:
+    single = training_memory(shape.arch, sequences)
+    ddp = training_memory(shape.arch, sequences, data_parallel=2)
+    return {name: {**asdict(memory), "total": memory.total} for name, memory in (("single", single), ("ddp", ddp))}
+
+
+def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus) -> dict[str, Any]:
+    section, configured = settings.plan_scaling, is_configured(settings.model)
+    return {
+        "counting_rule": COUNTING_RULE,
+        "flops": SIX_ND_RULE,
+        "flops_by_layer": LAYER_RULE,
+        "tokens_per_param": TOKENS_PER_PARAM,
+        "model": "configured" if configured else "the legal shape nearest to 20 tokens per parameter",
+        "batch": "train.global_batch_tokens, as configured" if configured else f"{BATCH_LAW}, as a power of two",
+        "lr": "train.optimizer.lr, as configured" if configured else LR_LAW,
+        "loss": f"{REPLICATION.name}, for the text and tokenizer of Hoffmann et al. 2022",
+        "tokens_at_hand": corpus.tokens,
+        "bytes_per_token": corpus.bytes_per_token,
+        "vocab_size": corpus.vocab_size,
+        "max_epochs": section.max_epochs,
+        "device_flops_per_s": section.device_flops_per_s,
+        "num_devices": section.num_devices,
+        "utilization": section.utilization,
+        "memory": f"fp32 weights, AdamW, {recommended.micro_batch_sequences} sequences in one forward pass",
+    }
+
+
+def _cautions(
+    section: PlanScalingSection, recommended: Recommendation, wanted: float, limit: float, corpus: Corpus
+) -> list[str]:
+    cautions = []
+    if wanted > limit and corpus.tokens:
+        cautions.append(
+            f"{wanted:,.0f} tokens would be {wanted / corpus.tokens:,.1f} epochs over the {corpus.tokens:,} at hand; "
+            f"stopped at plan_scaling.max_epochs = {section.max_epochs:g}: gather more text, take a smaller model, "
+            "or raise it"
+        )
+    if recommended.epochs is not None and recommended.epochs > _HARMLESS_EPOCHS:
+        cautions.append(
+            f"{recommended.epochs:,.1f} epochs: beyond {_HARMLESS_EPOCHS:g}, a repeated token teaches ever less than a "
+            "fresh one, and beyond 16 little (Muennighoff et al. 2023)"
+        )
+    if recommended.predicted_loss is None:
+        cautions.append("no loss is predicted: the run is over 100 times smaller than any that the law was fitted on")
+    elif is_extrapolation(recommended.params, recommended.tokens):
+        cautions.append(
+            f"the predicted loss is an extrapolation: its law was fitted on {FITTED_PARAMS[0]:.2g} to "
+            f"{FITTED_PARAMS[1]:.2g} parameters and {FITTED_FLOPS[0]:.2g} to {FITTED_FLOPS[1]:.2g} FLOPs"
+        )
+    return cautions

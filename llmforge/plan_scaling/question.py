@@ -1,0 +1,103 @@
+"""What a plan is asked: a budget, a size, a number of tokens, the configured model, or the tokens at hand."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from llmforge.arch.params import count_parameters
+from llmforge.arch.presets import resolve_architecture
+from llmforge.config.model import ModelSection
+from llmforge.config.plan_scaling import PlanScalingSection
+from llmforge.config.schema import Settings
+from llmforge.core.errors import SettingsError
+from llmforge.plan_scaling.laws import TOKENS_PER_PARAM, TWENTY
+from llmforge.plan_scaling.shapes import Shape, nearest_shape
+
+Kind = Literal["budget_flops", "params", "tokens", "model", "tokens_at_hand"]
+
+_DEFAULT_MODEL = ModelSection()
+_SIZES = ("preset", "layers", "dim", "heads", "kv_heads", "ffn_dim")
+
+
+@dataclass(frozen=True)
+class Question:
+    """What the plan starts from, and its value: FLOPs, parameters or tokens."""
+
+    kind: Kind
+    value: float
+
+
+def is_configured(model: ModelSection) -> bool:
+    """Whether the user chose a model: another preset than the default, or a size of it.
+
+    It goes by values, so that a run's settings mean the same when they are read back with every default written out.
+    """
+    return any(getattr(model, name) != getattr(_DEFAULT_MODEL, name) for name in _SIZES)
+
+
+def find_question(settings: Settings, tokens_at_hand: int | None, vocab_size: int) -> Question:
+    """The question that the settings ask.
+
+    Raises: SettingsError if they ask two at once, or none.
+    """
+    section, configured = settings.plan_scaling, is_configured(settings.model)
+    asked = _asked(section)
+    if "params" in asked and configured:
+        raise SettingsError(
+            f"plan_scaling.params = {section.params:,} asks for a size, but the model section sets one already",
+            "leave plan_scaling.params null, or remove preset and sizes from the model section",
+        )
+    for kind, value in asked.items():
+        return Question(kind, value)
+    if configured:
+        return Question("model", count_parameters(resolve_architecture(settings.model, vocab_size)).total)
+    if tokens_at_hand is None:
+        raise SettingsError(
+            "nothing to plan from: no budget, no size, no model, and no tokens at hand",
+            "set plan_scaling.budget_flops, plan_scaling.params or plan_scaling.tokens, or run `llmforge tokenize`",
+        )
+    return Question("tokens_at_hand", tokens_at_hand)
+
+
+def _asked(section: PlanScalingSection) -> dict[Kind, float]:
+    names: tuple[Kind, ...] = ("budget_flops", "params", "tokens")
+    values: dict[Kind, float] = {name: getattr(section, name) for name in names if getattr(section, name) is not None}
+    if len(values) > 1:
+        shown = " and ".join(f"plan_scaling.{name} = {value:g}" for name, value in values.items())
+        raise SettingsError(f"{shown}: one of them decides the other", "set one and leave the others null")
+    return values
+
+
+def choose_shape(settings: Settings, question: Question, tokens_at_hand: int | None, vocab_size: int) -> Shape:
+    """The configured model, or the legal shape that is nearest to the size that 20 tokens per parameter ask for.
+
+    Raises: SettingsError if no shape has half to twice the size that a budget or a size asks for.
+    """
+    if is_configured(settings.model):
+        arch = resolve_architecture(settings.model, vocab_size)
+        return Shape(settings.model, arch, count_parameters(arch).total)
+    wanted = _wanted_params(question)
+    shape = nearest_shape(settings.model, vocab_size, wanted)
+    if question.kind == "tokens_at_hand":  # few tokens are no mistake: the smallest shape then repeats them
+        return shape
+    if not 0.5 <= shape.params / wanted <= 2:
+        raise _no_shape(question, wanted, shape, vocab_size)
+    if question.kind == "budget_flops" and tokens_at_hand is not None:
+        supported = settings.plan_scaling.max_epochs * tokens_at_hand / TOKENS_PER_PARAM
+        return nearest_shape(settings.model, vocab_size, min(wanted, supported))
+    return shape
+
+
+def _wanted_params(question: Question) -> float:
+    if question.kind == "budget_flops":
+        return TWENTY.params(question.value)
+    return question.value if question.kind == "params" else question.value / TOKENS_PER_PARAM
+
+
+def _no_shape(question: Question, wanted: float, nearest: Shape, vocab_size: int) -> SettingsError:
+    flops = TWENTY.flops_for_params(nearest.params)
+    legal = {"budget_flops": flops, "params": nearest.params, "tokens": TOKENS_PER_PARAM * nearest.params}
+    return SettingsError(
+        f"plan_scaling.{question.kind} = {question.value:g} asks for a model of {wanted:,.0f} parameters; with a "
+        f"vocabulary of {vocab_size:,} the nearest legal shape has {nearest.params:,}",
+        f"the nearest value that a model answers is plan_scaling.{question.kind}={legal[question.kind]:.3g}",
+    )

@@ -1,0 +1,88 @@
+"""A concrete, legal shape near a wanted size: layers, width and heads of a family."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmforge.arch.architecture import Architecture
+from llmforge.arch.params import count_parameters
+from llmforge.arch.presets import preset, resolve_architecture
+from llmforge.config.model import ModelSection
+from llmforge.core.errors import SettingsError
+
+_MIN_LAYERS, _MAX_LAYERS = 2, 160
+# Width over layers, as the tables of GPT-3 and Llama 2 have it: about 64 in small models and 128 in large ones.
+_ASPECT, _LARGE_ASPECT, _LARGE_PARAMS = 64, 128, 2e9
+# Twice the usual aspect ratio counts as much as 10 % away from the wanted size.
+_ASPECT_COST = 0.1
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Settings of a model, what they resolve to, and its parameters."""
+
+    model: ModelSection
+    arch: Architecture
+    params: int
+
+
+def default_context(params: float) -> int:
+    """Tokens of a sequence for a size of model: short ones keep attention cheap in small models (count)."""
+    for limit, context in ((5e6, 256), (5e7, 512), (1e9, 1024)):
+        if params < limit:
+            return context
+    return 2048
+
+
+def nearest_shape(family: ModelSection, vocab_size: int, params: float) -> Shape:
+    """The shape of a family that is closest to a wanted size, at a usual ratio of width to layers.
+
+    Args:
+        family: preset, context and vocabulary padding to keep; its sizes are replaced.
+        vocab_size: entries of the tokenizer (count).
+        params: wanted size, embeddings included (parameters).
+
+    Returns: the smallest or the largest shape where the wanted size is beyond them.
+    """
+    return min(legal_shapes(family, vocab_size, params), key=lambda shape: _cost(shape, params))
+
+
+def legal_shapes(family: ModelSection, vocab_size: int, params: float) -> Iterator[Shape]:
+    """For every width, the shape whose number of layers comes closest to a wanted size."""
+    context = family.context or default_context(params)
+    for dim in _widths():
+        model = family.model_copy(update={"dim": dim, "context": context, "ffn_dim": None, **_heads(family, dim)})
+        try:
+            one, two = (_shape(model, layers, vocab_size).params for layers in (1, 2))
+        except SettingsError:  # heads that this family cannot share keys among
+            continue
+        layers = 1 + round((params - one) / (two - one))
+        yield _shape(model, min(max(layers, _MIN_LAYERS), _MAX_LAYERS), vocab_size)
+
+
+def _shape(model: ModelSection, layers: int, vocab_size: int) -> Shape:
+    model = model.model_copy(update={"layers": layers})
+    arch = resolve_architecture(model, vocab_size)
+    return Shape(model, arch, count_parameters(arch).total)
+
+
+def _widths() -> Iterator[int]:
+    """Widths that divide into heads and suit matrix units: ever wider steps, some 7 % to 25 % apart."""
+    dim = 64
+    while dim <= 2**16:
+        yield dim
+        dim += 64 if dim < 1024 else 128 if dim < 2048 else 256 if dim < 8192 else 1024
+
+
+def _heads(family: ModelSection, dim: int) -> dict[str, int]:
+    """Heads of 32, 64 or 128 by width, as in the published tables; one key head where the family has one."""
+    head_dim = 32 if dim < 256 else 64 if dim < 2048 else 128
+    single_key = {"kv_heads": 1} if preset(family.preset).kv_heads == 1 else {}
+    return {"heads": dim // head_dim, **single_key}
+
+
+def _cost(shape: Shape, params: float) -> float:
+    size = abs(math.log(shape.params / params))
+    usual = _ASPECT if params < _LARGE_PARAMS else _LARGE_ASPECT
+    aspect = abs(math.log2(shape.arch.dim / shape.arch.layers / usual))
+    return size + _ASPECT_COST * aspect

@@ -1,0 +1,150 @@
+"""Plans: what is asked, what comes out, and what is refused."""
+
+import math
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from llmforge.config.model import ModelSection
+from llmforge.config.schema import Settings
+from llmforge.core.errors import SettingsError
+from llmforge.plan_scaling.describe import describe_law, describe_plan
+from llmforge.plan_scaling.plan import make_plan
+from llmforge.plan_scaling.shapes import nearest_shape
+
+VOCAB = 8192
+
+
+def plan(section=None, model=None, train=None, tokens=None, bytes_per_token=None, vocab=VOCAB):
+    chosen = Settings.model_validate({"plan_scaling": section or {}, "model": model or {}, "train": train or {}})
+    return make_plan(chosen, tokens, bytes_per_token, vocab)
+
+
+def test_a_budget_is_spent_at_twenty_tokens_a_parameter():
+    answer = plan({"budget_flops": 1e20})
+    run = answer.recommended
+    assert run.flops == 6.0 * run.params * run.tokens
+    assert 0.999e20 < run.flops <= 1e20
+    assert run.tokens_per_param == pytest.approx(20, rel=0.05)
+    twenty = answer.laws[0]
+    assert twenty.tokens / twenty.params == pytest.approx(20, rel=1e-12)
+    assert 6 * twenty.params * twenty.tokens == pytest.approx(1e20, rel=1e-12)
+    assert len(answer.laws) >= 2
+
+
+def test_a_size_gets_the_nearest_shape_and_twenty_times_its_tokens():
+    run = plan({"params": 125_000_000}, vocab=50_257).recommended
+    assert run.model["layers"] == 12
+    assert run.model["dim"] == 768
+    assert run.params == 124_475_904  # GPT-2 small with a vocabulary padded by 47
+    assert 0 <= 20 * run.params - run.tokens < run.global_batch_tokens
+
+
+def test_tokens_at_hand_are_read_once_where_a_model_fits_them():
+    run = plan(tokens=2_000_000_000).recommended
+    assert run.epochs == pytest.approx(1, abs=0.05)
+    assert run.params == pytest.approx(1e8, rel=0.05)
+
+
+def test_few_tokens_give_the_smallest_model_and_few_epochs():
+    answer = plan(tokens=3_000_000)
+    run = answer.recommended
+    assert run.params < 1_000_000
+    assert 3.9 < run.epochs <= 4
+    assert run.steps > 100
+    assert run.predicted_loss is None
+    assert any("stopped at plan_scaling.max_epochs = 4" in caution for caution in answer.cautions)
+
+
+def test_a_large_budget_for_little_text_does_not_make_a_large_model():
+    answer = plan({"budget_flops": 1e20}, tokens=10_000_000)
+    assert answer.recommended.params < 3_000_000
+    assert answer.recommended.epochs <= 4
+
+
+def test_tokens_asked_for_by_number_are_not_limited_but_cautioned():
+    answer = plan({"tokens": 200_000_000}, tokens=10_000_000)
+    assert answer.recommended.epochs == pytest.approx(20, rel=0.01)
+    assert any("beyond 4, a repeated token" in caution for caution in answer.cautions)
+
+
+def test_a_configured_model_is_planned_as_it_is():
+    answer = plan(model={"preset": "gpt2-mini"}, train={"global_batch_tokens": 8192}, tokens=10**9)
+    run = answer.recommended
+    assert answer.question.kind == "model"
+    assert run.model == {"preset": "gpt2-mini"}
+    assert run.global_batch_tokens == 8192
+    assert 0 <= 20 * run.params - run.tokens < 8192
+    assert answer.question.value == run.params
+
+
+def test_a_configured_model_spends_a_budget_on_tokens():
+    run = plan({"budget_flops": 1e15}, model={"preset": "gpt2-mini"}).recommended
+    assert run.tokens == int(1e15 / (6 * run.params) // 16384) * 16384
+
+
+def test_hours_follow_from_a_device_and_are_null_without_one():
+    section = {"budget_flops": 1e20, "device_flops_per_s": 312e12, "num_devices": 8, "utilization": 0.5}
+    answer = plan(section)
+    assert answer.recommended.hours == pytest.approx(answer.recommended.flops / (8 * 312e12 * 0.5) / 3600)
+    assert plan({"budget_flops": 1e20}).recommended.hours is None
+
+
+def test_bits_per_byte_are_the_loss_in_the_corpus_own_bytes():
+    run = plan({"budget_flops": 1e20}, bytes_per_token=4.0).recommended
+    assert run.predicted_bits_per_byte == pytest.approx(run.predicted_loss / math.log(2) / 4)
+
+
+@pytest.mark.parametrize(
+    ("section", "model", "message"),
+    [
+        ({"budget_flops": 1e20, "tokens": 10**9}, {}, r"plan_scaling.budget_flops = 1e\+20 and plan_scaling.tokens"),
+        ({"params": 10**9}, {"preset": "gpt2-mini"}, "plan_scaling.params = 1,000,000,000 asks for a size, but"),
+        ({}, {}, "nothing to plan from"),
+        ({"budget_flops": 1e6}, {}, r"plan_scaling.budget_flops = 1e\+06 asks for a model of 91 parameters"),
+        ({"budget_flops": 1e30}, {}, r"nearest value that a model answers is plan_scaling.budget_flops="),
+        ({"params": 1000}, {}, "nearest legal shape has 640,768(.|\n)*plan_scaling.params=6.41e"),
+        ({"tokens": 1000}, {}, r"nearest value that a model answers is plan_scaling.tokens=1.28e\+07"),
+        ({}, {"dim": 100, "heads": 3}, "does not divide"),
+    ],
+)
+def test_questions_that_cannot_be_answered_are_refused(section, model, message):
+    with pytest.raises(SettingsError, match=message):
+        plan(section, model)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(15, 25), st.sampled_from(["gpt2", "gpt3-125m", "llama2-7b", "palm-8b", "bloom-560m"]))
+def test_every_budget_gets_a_legal_shape_near_its_optimum(exponent, family):
+    budget = 10.0**exponent
+    wanted = (budget / 120) ** 0.5
+    shape = nearest_shape(ModelSection(preset=family), VOCAB, wanted)
+    assert shape.params == pytest.approx(wanted, rel=0.3)
+    assert shape.arch.heads % shape.arch.kv_heads == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(100_000, 10**13))
+def test_a_run_is_made_of_whole_steps(tokens):
+    run = plan(tokens=tokens).recommended
+    assert run.tokens == run.steps * run.global_batch_tokens == run.sequences * run.context
+    assert (run.global_batch_tokens // run.context) % run.micro_batch_sequences == 0
+    assert run.epochs <= 4 or run.steps == 1
+
+
+def test_every_row_of_numbers_has_a_reason():
+    answer = plan({"budget_flops": 1e20, "device_flops_per_s": 1e12}, tokens=10**10, bytes_per_token=4.2)
+    rows = {row.name: row for row in describe_plan(answer)}
+    assert all(row.reason for row in rows.values())
+    assert rows["compute"].unit == "FLOPs"
+    assert rows["time"].unit == "hours"
+    assert rows["predicted loss"].unit.endswith("bits per byte")
+    assert "of 1e+12 FLOPs/s at 40%" in rows["time"].reason
+
+
+def test_a_law_that_has_no_answer_says_so():
+    answers = {law.name: describe_law(law) for law in plan(tokens=3_000_000).laws}
+    assert answers["Kaplan"].value == "no answer"
+    assert "far outside its runs" in answers["Kaplan"].reason
+    assert answers["20 tokens per parameter"].value == "1.5e+05 on 3e+06"
