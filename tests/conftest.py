@@ -53,3 +53,11 @@ def write_jsonl() -> Callable[[Path, list[dict[str, Any]]], Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small real corpus; see tests/corpus.py."""
+    from corpus import make_corpus
+
+    return make_corpus(tmp_path_factory.mktemp("corpus"))

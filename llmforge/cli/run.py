@@ -42,7 +42,15 @@ def run(
     """Run the whole chain, from raw text to a trained model; what is up to date stays as it is."""
     flags = {"curate.sources": ("--data", data and ({"path": data},)), "run.workers": ("--workers", workers)}
     call = resolve(
-        config, sets, flags=flags, quiet=quiet, debug=debug, dry_run=dry_run, force=force, strict=strict, as_json=as_json
+        config,
+        sets,
+        flags=flags,
+        quiet=quiet,
+        debug=debug,
+        dry_run=dry_run,
+        force=force,
+        strict=strict,
+        as_json=as_json,
     )
     chosen = choose_stages(first, last)
     if dry_run:

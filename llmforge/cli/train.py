@@ -37,7 +37,15 @@ def train(
     """Train the model on the token store; the same command again goes on where the last one stopped."""
     flags = {"train.strategy": ("--strategy", strategy), "train.nproc": ("--nproc", nproc)}
     call = resolve(
-        config, sets, flags=flags, quiet=quiet, debug=debug, dry_run=dry_run, force=force, strict=strict, as_json=as_json
+        config,
+        sets,
+        flags=flags,
+        quiet=quiet,
+        debug=debug,
+        dry_run=dry_run,
+        force=force,
+        strict=strict,
+        as_json=as_json,
     )
     if dry_run:
         from llmforge.train.plan import plan_training

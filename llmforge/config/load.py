@@ -113,35 +113,32 @@ def _parse_set(text: str) -> tuple[Path_, Any]:
 
 
 def _place(values: dict[str, Any], path: Path_, value: Any, origins: dict[Path_, str], origin: str) -> None:
+    """Put a value at a path, opening sections and list items on the way."""
     node: Any = values
-    for depth, part in enumerate(path[:-1]):
-        node = _descend(node, part, path[: depth + 1], origin)
-    last = path[-1]
-    if isinstance(node, list):
-        _check_index(node, last, path, origin)
-    node[last] = value
+    for depth, part in enumerate(path):
+        _check_holds(node, part, path[:depth], origin)
+        if depth == len(path) - 1:
+            node[part] = value
+        else:
+            node = _open(node, part)
     _forget(origins, path)
     origins[path] = origin
 
 
-def _descend(node: Any, part: str | int, path: Path_, origin: str) -> Any:
-    if isinstance(node, dict):
-        child = node.setdefault(str(part), {})
-        if isinstance(child, tuple):
-            child = node[str(part)] = list(child)
-        if child is None:
-            child = node[str(part)] = {}
-    elif isinstance(node, list):
-        _check_index(node, part, path, origin)
-        child = node[int(part)]
-    else:
-        raise SettingsError(f"{origin}: `{dotted(path[:-1])}` is no section; got {node!r}")
+def _open(node: Any, part: str | int) -> Any:
+    """The section or list at `part`, in a form that can be written to; made where there is none."""
+    child = node[part] if isinstance(node, list) else node.get(part)
+    if child is None or isinstance(child, tuple):
+        child = node[part] = {} if child is None else list(child)
     return child
 
 
-def _check_index(items: list[Any], part: str | int, path: Path_, origin: str) -> None:
-    if not isinstance(part, int) or part >= len(items):
-        raise SettingsError(f"{origin}: `{dotted(path[:-1])}` has {len(items)} items, counted from 0; got {part!r}")
+def _check_holds(node: Any, part: str | int, path: Path_, origin: str) -> None:
+    if isinstance(node, dict) or (isinstance(node, list) and isinstance(part, int) and part < len(node)):
+        return
+    if isinstance(node, list):
+        raise SettingsError(f"{origin}: `{dotted(path)}` has {len(node)} items, counted from 0; got {part!r}")
+    raise SettingsError(f"{origin}: `{dotted(path)}` is no section; got {node!r}")
 
 
 def _validate(values: dict[str, Any], origins: dict[Path_, str]) -> Settings:

@@ -1,0 +1,89 @@
+"""A run on one screen, from its manifests alone."""
+
+from pathlib import Path
+from typing import Any
+
+from llmforge.cli.output import count, duration, share, size, table
+from llmforge.core.errors import InputError
+from llmforge.pipeline.counts import Flow
+from llmforge.pipeline.manifest import MANIFEST, Manifest, read_manifest
+from llmforge.pipeline.runner import STAGES
+
+
+def read_run(run: Path) -> dict[str, Manifest]:
+    """The manifests of a run's stages, in order.
+
+    Raises: InputError if there is none.
+    """
+    manifests = {stage: read_manifest(run / stage) for stage in STAGES if (run / stage / MANIFEST).exists()}
+    if not manifests:
+        raise InputError(f"{run}: no stage has finished here", "name a run's folder, such as runs/demo")
+    return manifests
+
+
+def overview(run: Path, manifests: dict[str, Manifest]) -> list[str]:
+    """The lines of the screen: one part for each stage that there is."""
+    parts = {
+        "curate": _documents,
+        "dedup": _documents,
+        "tokenize": _tokens,
+        "plan-scaling": _plan,
+        "train": _training,
+    }
+    lines = [f"{run}"]
+    for name, manifest in manifests.items():
+        lines += ["", f"{name}  ({manifest.state}, {duration(manifest.wall_s)}, peak {size(manifest.peak_rss_bytes)})"]
+        lines += [f"  {line}" for line in parts[name](manifest)]
+        lines += [f"  warning: {warning}" for warning in manifest.warnings]
+    return lines
+
+
+def _documents(manifest: Manifest) -> list[str]:
+    """The funnel: sources by what became of their documents, and the rules that dropped them."""
+    account = manifest.account
+    flows = {name: (one.documents, one.bytes.kept) for name, one in account.by_source.items()}
+    flows["all"] = (account.total.documents, account.total.bytes.kept)
+    rows = [["source", "in", "kept", "dropped", "quarantined", "merged", "kept text"]]
+    rows += [_flow_row(name, flow, kept) for name, (flow, kept) in flows.items()]
+    dropped = account.total.documents.dropped.most_common()
+    rules = [["dropped by", "documents", "share"]]
+    rules += [[rule, count(number), share(number, account.total.documents.came_in)] for rule, number in dropped]
+    return table(rows) + (["", *table(rules)] if dropped else [])
+
+
+def _flow_row(name: str, flow: Flow, kept_bytes: int) -> list[str]:
+    numbers = (flow.came_in, flow.kept, flow.num_dropped, flow.num_quarantined, flow.merged)
+    return [name, *map(count, numbers), size(kept_bytes)]
+
+
+def _tokens(manifest: Manifest) -> list[str]:
+    results = manifest.results
+    return table(
+        [
+            ["split", "documents", "tokens", "text"],
+            *(
+                [
+                    split,
+                    count(results[f"{split}_documents"]),
+                    count(results[f"{split}_tokens"]),
+                    size(results[f"{split}_bytes"]),
+                ]
+                for split in ("train", "val")
+            ),
+        ]
+    ) + [f"vocabulary {count(results['vocab_size'])}, {results['bytes_per_token']:.2f} bytes per token"]
+
+
+def _plan(manifest: Manifest) -> list[str]:
+    recommended: dict[str, Any] = manifest.results["recommended"]
+    return [
+        f"{name:<14} {value:,}" if isinstance(value, int | float) else f"{name:<14} {value}"
+        for name, value in recommended.items()
+        if not isinstance(value, dict | list)
+    ]
+
+
+def _training(manifest: Manifest) -> list[str]:
+    results = manifest.results
+    lines = [f"{name:<34} {value}" for name, value in results.items() if not isinstance(value, dict | list)]
+    return lines
