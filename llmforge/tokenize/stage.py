@@ -1,0 +1,58 @@
+"""The tokenize stage: clean documents become a tokenizer and a token store.
+
+    survey   measure the text, and split off validation by candidate component
+    train    train the tokenizer on training documents only
+    encode   write each document's tokens, boundaries, id and URL; then the index and the tokenizer's card
+
+runs/<run>/tokenize/
+    tokenizer.json  tokenizer_config.json  tokenizer_card.json
+    index.json  train/  val/  quarantine/ (bad records of `--data`)
+"""
+
+from pathlib import Path
+
+from llmforge.config.schema import Settings
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.document_files import find_document_files
+from llmforge.pipeline.inputs import Inputs, open_artifact
+from llmforge.pipeline.stage import Step
+from llmforge.pipeline.warnings import check_bad_fraction
+from llmforge.tokenize.encode import EncodeStep
+from llmforge.tokenize.survey import SurveyStep
+from llmforge.tokenize.training import TrainStep
+
+
+class TokenizeStage:
+    """Documents to tokens."""
+
+    name = "tokenize"
+    section = "tokenize"
+    version = 1
+    packages = ("tokenizers",)
+    steps: tuple[Step, ...] = (SurveyStep(), TrainStep(), EncodeStep())
+
+    def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
+        """The dedup artifact, or the user's own JSON-lines and Parquet files."""
+        if settings.tokenize.data is not None:
+            return Inputs(files=find_document_files(settings.tokenize.data))
+        return Inputs(artifacts=(("dedup", open_artifact(run_folder, "dedup")),))
+
+    def review(self, settings: Settings, counts: Counts) -> list[str]:
+        """Too many bad records stop the stage; a validation share far from what was asked is a warning."""
+        check_bad_fraction(counts, settings.tokenize.max_bad_fraction)
+        return validation_warnings(counts, settings.tokenize.val_fraction)
+
+
+def validation_warnings(counts: Counts, val_fraction: float) -> list[str]:
+    """Say so where the share of validation tokens is under a half, or over twice, of what was asked for."""
+    val, train = counts.measures["val_tokens"], counts.measures["train_tokens"]
+    found = val / max(1, val + train)
+    if val_fraction / 2 <= found <= val_fraction * 2:
+        return []
+    return [
+        f"validation holds {found:.1%} of the tokens, not {val_fraction:.1%}: documents and groups of near-duplicates "
+        "are kept whole, and there are few or large ones"
+    ]
+
+
+TOKENIZE = TokenizeStage()

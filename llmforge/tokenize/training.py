@@ -1,0 +1,105 @@
+"""Step 2: train the tokenizer on a stream of training text, never on a validation document."""
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from llmforge.config.tokenize import TokenizeSection
+from llmforge.core import log
+from llmforge.core.documents import Document
+from llmforge.core.files import read_json, write_json
+from llmforge.core.hardware import num_cores
+from llmforge.core.hashing import hash_file
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.stage import Context, Plan, Shard
+from llmforge.tokenize.algorithms import train
+from llmforge.tokenize.corpus import plan_shards, read_shard, share
+from llmforge.tokenize.survey import Survey
+from llmforge.tokenize.tokenizer import EOS_TOKEN, TOKENIZER, TOKENIZER_CONFIG, Tokenizer, library_threads
+
+# The trainer keeps every distinct piece in memory: a run of megabytes without a blank must not be one piece.
+_SLICE_CHARS = 10_000
+
+
+class TrainStep:
+    """Trains on all shards at once; the library spreads the work over threads with the same result."""
+
+    name = "train"
+
+    def plan(self, context: Context) -> Plan:
+        """A single shard: the whole training text."""
+        return Plan((Shard(0, "the training text", {}, sum(Survey.load(context).train_bytes.values())),))
+
+    def run_shard(self, shard: Shard, context: Context) -> Counts:
+        """Write `tokenizer.json` and `tokenizer_config.json`."""
+        settings, sample = context.settings.tokenize, TrainingText(context)
+        with library_threads(context.settings.run.workers or num_cores()):
+            trained = train(settings, sample)
+        tokenizer = Tokenizer(trained, EOS_TOKEN)
+        tokenizer.save(context.output(TOKENIZER), context.output(TOKENIZER_CONFIG))
+        facts = {
+            "algorithm": settings.algorithm,
+            "vocab_size": tokenizer.vocab_size,
+            "asked_vocab_size": settings.vocab_size,
+            "train_documents": dict(sample.documents),
+            "train_bytes": dict(sample.bytes),
+            "sampled_share": sample.rate,
+        }
+        write_json(context.scratch("train") / "facts.json", facts)
+        return Counts()
+
+    def finish(self, context: Context) -> dict[str, Any]:
+        """Say where the vocabulary came out smaller than asked."""
+        facts = read_json(context.scratch("train") / "facts.json")
+        facts["sha256"] = hash_file(context.folder / TOKENIZER)
+        if facts["vocab_size"] < facts["asked_vocab_size"]:
+            log.warn(_explain_small_vocabulary(facts, context.settings.tokenize))
+        return {"tokenizer": facts}
+
+
+def _explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) -> str:
+    return (
+        f"the vocabulary has {facts['vocab_size']:,} tokens, not the {settings.vocab_size:,} asked for: "
+        f"{sum(facts['train_bytes'].values()):,} bytes of training text hold no more pairs that occur "
+        f"{settings.min_frequency} times (tokenize.min_frequency)"
+    )
+
+
+class TrainingText:
+    """The text that a tokenizer is trained on, as batches of slices; counts what it gave out.
+
+    Where there is more than `max_train_bytes`, each document is in or out by a number drawn from its id, at one
+    rate for all sources, so that neither the order of files nor the number of workers matters.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._survey = Survey.load(context)
+        total = sum(self._survey.train_bytes.values())
+        self.rate = min(1.0, context.settings.tokenize.max_train_bytes / total) if total else 1.0
+        self.documents: Counter[str] = Counter()
+        self.bytes: Counter[str] = Counter()
+
+    def __iter__(self) -> Iterator[list[str]]:
+        for shard in plan_shards(self._context).shards:
+            for document in read_shard(shard, self._context):
+                if isinstance(document, Document) and document.text and self._is_taken(document):
+                    self.documents[document.source] += 1
+                    self.bytes[document.source] += document.num_bytes
+                    yield slice_text(document.text, _SLICE_CHARS)
+
+    def _is_taken(self, document: Document) -> bool:
+        if self._survey.split.side(document) == "val":
+            return False
+        return self.rate == 1.0 or share(self._survey.split.seed, "sample", document.id) < self.rate
+
+
+def slice_text(text: str, max_chars: int) -> list[str]:
+    """Cut a text into slices of at most `max_chars` characters, before a blank wherever there is one."""
+    slices, start = [], 0
+    while len(text) - start > max_chars:
+        blank = text.rfind(" ", start + 1, start + max_chars)
+        end = blank if blank > 0 else start + max_chars
+        slices.append(text[start:end])
+        start = end
+    return [*slices, text[start:]]
