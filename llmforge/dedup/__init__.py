@@ -1,1 +1,1 @@
-"""Exact and near-duplicates, every removal proven."""
+"""Deduplication: copies are found by hashing, proved by comparing, and removed in favour of one that stays."""

@@ -1,0 +1,80 @@
+"""The dedup stage on one page: copies are found by hashing, proved by comparing, and one of them stays.
+
+    1 sign     document -> hash of its text; shingles -> MinHash signature -> band keys     sorted runs
+    2 band     equal text hash -> copies; equal band key -> candidate pairs                 by range of keys
+    3 cluster  pairs -> candidate components (union-find)                                   one process
+    4 shingle  shingle sets of the documents that have candidates                           by input shard
+    5 verify   in the order of who stays: go only if similar enough to one that stays       by component
+    6 filter   data/ with component and cluster size, removed/ with the twin that stays     by input shard
+
+dedup/
+  data/00012.jsonl.zst        kept documents of input shard 12; meta.dedup = {component, cluster_size}
+  removed/00012.jsonl.zst     id, kept_id, kept_shard, method, similarity, component, and the document itself
+  quarantine/00012.jsonl.zst  records of `--data` that cannot be read
+  work/                       the intermediates, removed when the stage is complete
+
+Clusters come before verification because a document is compared only with documents that stay, and these are
+known only once all better candidates have been judged. A component is judged by one process; it holds 50 bytes a
+document and 16 a pair of it in memory, and the shingle sets of the last documents. Step 3 holds 16 bytes for each
+document that has a candidate. Everything else is bounded by the size of a partition.
+"""
+
+from pathlib import Path
+
+from llmforge.config.schema import Settings
+from llmforge.core.errors import SettingsError
+from llmforge.dedup import source
+from llmforge.dedup.steps.band import BandStep
+from llmforge.dedup.steps.cluster import ClusterStep
+from llmforge.dedup.steps.filter import FilterStep
+from llmforge.dedup.steps.shingle import ShingleStep
+from llmforge.dedup.steps.sign import SignStep
+from llmforge.dedup.steps.verify import VerifyStep
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.inputs import Inputs
+from llmforge.pipeline.stage import Step
+from llmforge.pipeline.warnings import check_bad_fraction, rule_warnings
+
+
+class DedupStage:
+    """Exact and near-duplicates across all documents of a run."""
+
+    name = "dedup"
+    section = "dedup"
+    version = 1
+    packages = ("numpy", "orjson", "xxhash", "zstandard")
+    steps: tuple[Step, ...] = (SignStep(), BandStep(), ClusterStep(), ShingleStep(), VerifyStep(), FilterStep())
+
+    def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
+        """Curate's artifact, or the files of `dedup.data`.
+
+        Raises: SettingsError if nothing is to be looked for; InputError if the input is missing.
+        """
+        if not settings.dedup.exact and settings.dedup.minhash is None:
+            raise SettingsError(
+                "dedup.exact is false and dedup.minhash is null: dedup would do nothing", "switch one of them on"
+            )
+        return source.find_inputs(settings, run_folder)
+
+    def review(self, settings: Settings, counts: Counts) -> list[str]:
+        """Rules that never fired, sources that lost most of their documents, criteria that no document meets.
+
+        Raises: InputError if too many records are bad.
+        """
+        check_bad_fraction(counts, settings.dedup.max_bad_fraction)
+        lines = rule_warnings(counts, max_drop_share=1.0)
+        for name, account in sorted(counts.by_source.items()):
+            flow = account.documents
+            if flow.num_dropped > settings.dedup.max_drop_share * flow.came_in:
+                lines.append(
+                    f"dedup removed {flow.num_dropped:,} of the {flow.came_in:,} documents of {name!r}, "
+                    f"more than dedup.max_drop_share {settings.dedup.max_drop_share:g}"
+                )
+        total = counts.total.documents
+        for criterion in settings.dedup.keep:
+            if total.came_in and counts.measures[f"without_{criterion}"] == total.came_in - total.num_quarantined:
+                lines.append(f"dedup.keep names {criterion!r}, but no document has meta.{criterion}")
+        return lines
+
+
+DEDUP = DedupStage()

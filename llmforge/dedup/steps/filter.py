@@ -1,0 +1,150 @@
+"""Step 6, filter: write what stays and what goes, shard by shard, and account for every document."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from llmforge.core.documents import Document
+from llmforge.core.records import BadRecord
+from llmforge.core.shards import LineWriter, shard_writer
+from llmforge.dedup.ids import read_ids
+from llmforge.dedup.ranking import lacks
+from llmforge.dedup.source import input_shards, origin_of, read_shard
+from llmforge.dedup.steps.cluster import tables
+from llmforge.dedup.tables import DECISION, read_ranges, shard_range, shards_and_rows
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.stage import Context, Plan, Shard
+
+EXACT, NEAR = "exact_duplicate", "near_duplicate"
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What becomes of a document that had a candidate."""
+
+    row: int
+    component: str
+    cluster_size: int
+    is_kept: bool
+    is_exact: bool
+    similarity: float
+    kept_id: str
+    kept_shard: int
+
+
+class FilterStep:
+    """Kept documents with their component and cluster size; removed ones with the twin that stays."""
+
+    name = "filter"
+
+    def plan(self, context: Context) -> Plan:
+        """One shard an input file."""
+        return Plan(input_shards(context))
+
+    def run_shard(self, shard: Shard, context: Context) -> Counts:
+        """Write `data/`, `removed/` and `quarantine/` of one shard; the latter two only if there is anything."""
+        with ExitStack() as files:
+            shard_filter = _ShardFilter(shard, context, files)
+            fates = _fates(shard, context)
+            fate = next(fates, None)
+            row = 0
+            for document in read_shard(shard, context):
+                if isinstance(document, BadRecord):
+                    shard_filter.quarantine(document)
+                    continue
+                if fate is not None and fate.row == row:
+                    shard_filter.settle(document, fate)
+                    fate = next(fates, None)
+                else:
+                    shard_filter.keep(document, document.id, 1)
+                row += 1
+        return shard_filter.counts
+
+    def finish(self, context: Context) -> dict[str, Any]:
+        """Nothing beyond the counts."""
+        return {}
+
+
+class _ShardFilter:
+    """The output of one shard and its account."""
+
+    def __init__(self, shard: Shard, context: Context, files: ExitStack) -> None:
+        self.counts = Counts()
+        self._shard, self._context, self._files = shard, context, files
+        self._writers: dict[str, LineWriter] = {}
+        self._settings = context.settings.dedup
+        self._writer("data")  # also where nothing stays: every input shard has its output shard
+
+    def keep(self, document: Document, component: str, cluster_size: int) -> None:
+        """A document that stays."""
+        self._judge(document)
+        self.counts.keep(document.source, document.num_bytes)
+        document.meta["dedup"] = {"component": component, "cluster_size": cluster_size}
+        self._writer("data").write(document)
+
+    def settle(self, document: Document, fate: Fate) -> None:
+        """A document that had a candidate: it stays, or goes for another."""
+        if fate.is_kept:
+            self.keep(document, fate.component, fate.cluster_size)
+            return
+        self._judge(document, is_exact=fate.is_exact)
+        self.counts.drop(document.source, EXACT if fate.is_exact else NEAR, document.num_bytes)
+        self._writer("removed").write(
+            {
+                "id": document.id,
+                "kept_id": fate.kept_id,
+                "kept_shard": fate.kept_shard,
+                "method": "exact" if fate.is_exact else "minhash",
+                "similarity": fate.similarity,
+                "component": fate.component,
+                "source": document.source,
+                "url": document.url,
+                "text": document.text,
+                "meta": document.meta,
+            }
+        )
+
+    def quarantine(self, bad: BadRecord) -> None:
+        """A record that could not be read."""
+        source, locator = origin_of(self._shard, self._context)
+        self.counts.quarantine(source, bad.error, bad.num_bytes)
+        self._writer("quarantine").write({"source": source, "locator": locator, **asdict(bad)})
+
+    def _judge(self, document: Document, *, is_exact: bool = False) -> None:
+        if self._settings.exact:
+            self.counts.judge(EXACT, document.source)
+        if self._settings.minhash is not None and not is_exact:
+            self.counts.judge(NEAR, document.source)
+        for criterion in self._settings.keep:
+            if lacks(document, criterion):
+                self.counts.measures[f"without_{criterion}"] += 1
+
+    def _writer(self, kind: str) -> LineWriter:
+        """The writer of one kind of output, opened when it is first needed."""
+        if kind not in self._writers:
+            path = self._context.output(f"{kind}/{self._shard.stem}.jsonl.zst")
+            self._writers[kind] = self._files.enter_context(shard_writer(path))
+        return self._writers[kind]
+
+
+def _fates(shard: Shard, context: Context) -> Iterator[Fate]:
+    """What becomes of the documents of a shard that had candidates, in the order of the rows."""
+    paths = tables(context, "decisions", "verify")
+    decisions = read_ranges(paths, DECISION, *shard_range(shard.index), "location")
+    decisions = decisions[decisions["location"].argsort()]
+    _, rows = shards_and_rows(decisions["location"])
+    kept_shards, _ = shards_and_rows(decisions["keeper"])
+    kept_ids = read_ids(context, decisions["keeper"])
+    components = read_ids(context, decisions["component"])
+    for index, decision in enumerate(decisions):
+        yield Fate(
+            row=int(rows[index]),
+            component=components[index].decode("utf-8", "surrogatepass"),
+            cluster_size=int(decision["cluster_size"]),
+            is_kept=bool(decision["keeper"] == decision["location"]),
+            is_exact=bool(decision["is_exact"]),
+            similarity=float(decision["similarity"]),
+            kept_id=kept_ids[index].decode("utf-8", "surrogatepass"),
+            kept_shard=int(kept_shards[index]),
+        )

@@ -1,0 +1,117 @@
+"""Step 1, sign: hash every document, and write what later steps need to find copies, sorted by key."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xxhash
+
+from llmforge.config.dedup import DedupSection
+from llmforge.core.documents import Document
+from llmforge.dedup.exact import keep_one_copy, normalise, text_key
+from llmforge.dedup.ids import IdWriter
+from llmforge.dedup.lsh import band_keys, catch_curve
+from llmforge.dedup.minhash import sign
+from llmforge.dedup.ranking import order_key
+from llmforge.dedup.shingles import shingle
+from llmforge.dedup.source import input_shards, read_batches
+from llmforge.dedup.tables import RECORD, Rows, locate, write_table
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.stage import Context, Plan, Shard
+
+_RUN_DOCUMENTS = 1 << 16  # a run is sorted in memory: about 60 MB
+
+
+@dataclass
+class Run:
+    """Records of consecutive documents of a shard, not yet sorted."""
+
+    texts: list[Rows] = field(default_factory=list)
+    bands: list[Rows] = field(default_factory=list)
+    num_documents: int = 0
+
+
+class SignStep:
+    """Text keys, MinHash signatures and band keys of every document."""
+
+    name = "sign"
+
+    def plan(self, context: Context) -> Plan:
+        """One shard an input file."""
+        return Plan(input_shards(context), tuple(_notes(context.settings.dedup)))
+
+    def run_shard(self, shard: Shard, context: Context) -> Counts:
+        """Write sorted runs of text records and band records, and the ids of the shard."""
+        settings, counts = context.settings.dedup, Counts()
+        run, num_runs, row = Run(), 0, 0
+        with IdWriter(context, shard) as ids:
+            for batch in read_batches(shard, context):
+                ids.write(document.id for document in batch)
+                _add(run, _records(batch, locate(shard.index, np.arange(row, row + len(batch))), settings))
+                row += len(batch)
+                if run.num_documents >= _RUN_DOCUMENTS:
+                    _write(run, f"{shard.stem}-{num_runs:05d}", settings, context)
+                    run, num_runs = Run(), num_runs + 1
+        if run.num_documents:
+            _write(run, f"{shard.stem}-{num_runs:05d}", settings, context)
+        counts.measures["documents"] = row
+        return counts
+
+    def finish(self, context: Context) -> dict[str, Any]:
+        """The catch curve, for the manifest."""
+        minhash = context.settings.dedup.minhash
+        if minhash is None:
+            return {}
+        curve = catch_curve(minhash.bands, minhash.rows)
+        return {"catch_curve": {str(similarity): round(share, 4) for similarity, share in curve.items()}}
+
+
+def _notes(settings: DedupSection) -> Iterator[str]:
+    """What --dry-run says of the settings."""
+    minhash = settings.minhash
+    if minhash is None:
+        return
+    curve = ", ".join(f"{at}: {share:.1%}" for at, share in catch_curve(minhash.bands, minhash.rows).items())
+    yield f"{minhash.bands} bands x {minhash.rows} rows find, of the pairs at similarity  {curve}"
+    record_bytes = RECORD.itemsize * (minhash.bands + settings.exact)
+    yield f"disk   {record_bytes:,} bytes a document for signatures, until the stage is complete"
+
+
+def _records(batch: list[Document], locations: Rows, settings: DedupSection) -> tuple[Rows, Rows]:
+    """Text records and band records of some documents."""
+    normalised = [normalise(document.text) for document in batch]
+    keys = [text_key(text) for text in normalised]
+    texts = np.empty(len(batch), dtype=RECORD)
+    texts["key"], texts["text"] = np.array(keys, dtype=np.uint64).T
+    texts["order"] = np.array([order_key(document, settings) for document in batch], dtype=np.uint64)
+    texts["name"] = [
+        xxhash.xxh3_64_intdigest(document.id.encode("utf-8", "surrogatepass"), seed=key)
+        for document, (key, _) in zip(batch, keys, strict=True)
+    ]
+    texts["location"] = locations
+    if settings.minhash is None:
+        return texts, np.empty(0, dtype=RECORD)
+    shingles = shingle(normalised, settings.minhash.ngram_words)
+    signatures = sign(shingles, settings.minhash.bands * settings.minhash.rows)
+    bands = np.repeat(texts[:, np.newaxis], settings.minhash.bands, axis=1)
+    bands["text"] = texts["key" if settings.exact else "name"][:, np.newaxis]
+    bands["key"] = band_keys(signatures, settings.minhash.bands)
+    return texts, bands[np.diff(shingles.bounds) > 0].ravel()
+
+
+def _add(run: Run, records: tuple[Rows, Rows]) -> None:
+    texts, bands = records
+    run.texts.append(texts)
+    run.bands.append(bands)
+    run.num_documents += len(texts)
+
+
+def _write(run: Run, stem: str, settings: DedupSection, context: Context) -> None:
+    """Sort a run by key and write it; of copies within the run only the one that stays keeps its bands."""
+    texts, bands = np.concatenate(run.texts), np.concatenate(run.bands)
+    if settings.exact:
+        stays = keep_one_copy(texts)["location"]
+        bands = bands[np.isin(bands["location"], stays)]
+        write_table(context.output(f"work/sign/{stem}.texts"), texts[np.argsort(texts["key"])])
+    write_table(context.output(f"work/sign/{stem}.bands"), bands[np.argsort(bands["key"])])

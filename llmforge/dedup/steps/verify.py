@@ -1,0 +1,99 @@
+"""Step 5, verify: compare candidates with the documents that stay, and decide what becomes of each."""
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmforge.dedup.ids import read_ids
+from llmforge.dedup.lsh import unique_pairs
+from llmforge.dedup.steps.cluster import tables
+from llmforge.dedup.steps.shingle import read_shingles
+from llmforge.dedup.tables import DECISION, NODE, PAIR, Rows, read_table, write_table
+from llmforge.dedup.verify import ShingleCache, Verdicts, choose_keepers
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.records import read_records, sum_counts
+from llmforge.pipeline.stage import Context, Plan, Shard
+
+_CACHE_BYTES = 64 << 20
+
+
+class VerifyStep:
+    """What becomes of every document that has a candidate, a set of whole components at a time."""
+
+    name = "verify"
+
+    def plan(self, context: Context) -> Plan:
+        """One shard a partition of the components."""
+        return Plan(
+            tuple(
+                Shard(index, f"components {path.stem}", {}, path.stat().st_size)
+                for index, path in enumerate(tables(context, "nodes", "cluster"))
+            )
+        )
+
+    def run_shard(self, shard: Shard, context: Context) -> Counts:
+        """Write a decision for every document of the partition, sorted by location."""
+        counts = Counts()
+        nodes, near, copies = (
+            read_table(context.scratch("cluster") / f"{shard.stem}.{kind}", dtype)
+            for kind, dtype in (("nodes", NODE), ("near", PAIR), ("copies", PAIR))
+        )
+        nodes = nodes[np.unique(nodes["location"], return_index=True)[1]]
+        near = unique_pairs(near)
+        minhash = context.settings.dedup.minhash
+        shingles = ShingleCache(partial(read_shingles, context), _CACHE_BYTES)
+        verdicts = choose_keepers(nodes, near, shingles, minhash.verify_jaccard if minhash else 1.0)
+        decisions = _decide(verdicts, copies)
+        decisions["component"] = _first_members(nodes, read_ids(context, nodes["location"]))
+        write_table(context.output(f"work/verify/{shard.stem}.decisions"), decisions)
+        counts.measures.update(
+            candidate_pairs=len(near),
+            compared_pairs=verdicts.num_compared,
+            unlike_pairs=verdicts.num_unlike,
+            candidate_components=len(np.unique(nodes["component"])),
+            clusters=int(np.count_nonzero(decisions["cluster_size"] > 1)),
+        )
+        return counts
+
+    def finish(self, context: Context) -> dict[str, Any]:
+        """Candidate pairs, how many were compared with a kept document, and how many of these were too unlike."""
+        measures = sum_counts(read_records(context.scratch(self.name) / "records")).measures
+        names = ("candidate_pairs", "compared_pairs", "unlike_pairs", "candidate_components", "clusters")
+        return {name: measures[name] for name in names}
+
+
+def _decide(verdicts: Verdicts, copies: Rows) -> Rows:
+    """Decisions sorted by location, without components.
+
+    A copy goes with the document that has its text: if that one went for another, so does the copy, and it is that
+    other document which it is said to be similar to.
+    """
+    documents = verdicts.documents
+    order = np.argsort(documents["location"])
+    places = documents["location"][order]
+    twins = np.arange(len(documents))
+    copied, originals = (order[np.searchsorted(places, copies[name])] for name in ("second", "first"))
+    twins[copied] = originals
+    keepers = verdicts.keepers[twins]
+    decisions = np.zeros(len(documents), dtype=DECISION)
+    decisions["location"] = documents["location"]
+    decisions["keeper"] = documents["location"][keepers]
+    decisions["similarity"] = verdicts.similarities[twins]
+    decisions["is_exact"] = (twins != np.arange(len(documents))) & (keepers == twins)
+    decisions["cluster_size"] = np.bincount(keepers, minlength=len(documents))
+    return decisions[order]
+
+
+def _first_members(nodes: Rows, ids: list[bytes]) -> NDArray[np.uint64]:
+    """For each node the location of the member of its component with the smallest id."""
+    ranks = np.argsort(np.argsort(np.array(ids), kind="stable"), kind="stable")
+    order = np.lexsort([ranks, nodes["component"]])
+    components = nodes["component"][order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = components[1:] != components[:-1]
+    group = np.cumsum(is_first) - 1
+    members = np.empty(len(nodes), dtype=np.uint64)
+    members[order] = nodes["location"][order[np.flatnonzero(is_first)]][group]
+    return members
