@@ -13,5 +13,8 @@ class PlanScalingSection(Section):
     tokens: int | None = Field(None, ge=1000, le=10**16, description="training tokens")
     max_epochs: float = Field(4.0, gt=0, le=1000, description="passes over the tokens at hand, unless tokens is given")
     device_flops_per_s: float | None = Field(None, gt=0, description="peak of one device (FLOPs/s); null: no hours")
+    device_memory_bytes: int | None = Field(
+        None, ge=2**20, description="memory of one device; null: nothing is ruled out"
+    )
     num_devices: int = Field(1, ge=1, le=10**6, description="devices")
     utilization: float = Field(0.4, gt=0, le=1, description="share of the peak that training reaches (MFU)")

@@ -70,13 +70,11 @@ def _run_rows(recommended: Recommendation, assumptions: dict[str, object]) -> li
 
 def _cost_rows(plan: Plan) -> list[Row]:
     recommended, assumptions = plan.recommended, plan.assumptions
-    gib = {name: f"{memory['total'] / 2**30:,.2f}" for name, memory in plan.memory.items()}
     return [
         Row("compute", f"{recommended.flops:.3g}", "FLOPs", assumptions["flops"]),
         Row("compute, layer by layer", f"{recommended.flops_by_layer:.3g}", "FLOPs", assumptions["flops_by_layer"]),
         _hours_row(plan),
-        Row("memory, one process", gib["single"], "GiB", assumptions["memory"]),
-        Row("memory, each of several", gib["ddp"], "GiB", "data parallel: a copy of the model in every process"),
+        *_memory_rows(plan),
         _loss_row(recommended, assumptions),
     ]
 
@@ -90,6 +88,21 @@ def _hours_row(plan: Plan) -> Row:
         f"{assumptions['utilization']:.0%} of it"
     )
     return Row("time", f"{hours:,.3g}", "hours", reason)
+
+
+def _memory_rows(plan: Plan) -> list[Row]:
+    rows = [
+        Row(f"memory, {name}", f"{memory['total'] / 2**30:,.2f}", "GiB a rank", _memory_parts(memory))
+        for name, memory in plan.memory.items()
+    ]
+    strategy = plan.recommended.strategy
+    if strategy is not None:
+        rows.append(Row("strategy", strategy, "", "the cheapest that fits into the memory of a device"))
+    return [*rows, Row("memory counts", "", "", plan.assumptions["memory"])]
+
+
+def _memory_parts(memory: dict[str, int]) -> str:
+    return ", ".join(f"{name} {size / 2**30:,.2f}" for name, size in memory.items() if size and name != "total")
 
 
 def _loss_row(recommended: Recommendation, assumptions: dict[str, object]) -> Row:

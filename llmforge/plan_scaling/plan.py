@@ -1,11 +1,10 @@
 """From a budget, a size or the tokens at hand to a run: model, tokens, steps, FLOPs, memory, time and loss."""
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from llmforge.arch.flops import LAYER_RULE, SIX_ND_RULE, flops_per_token
-from llmforge.arch.memory import training_memory
 from llmforge.arch.params import COUNTING_RULE, count_parameters
 from llmforge.config.model import ModelSection
 from llmforge.config.plan_scaling import PlanScalingSection
@@ -20,6 +19,7 @@ from llmforge.plan_scaling.laws import (
     is_extrapolation,
     predict_loss,
 )
+from llmforge.plan_scaling.placement import cheapest_that_fits, memory_by_strategy, precision_of
 from llmforge.plan_scaling.question import Question, choose_shape, find_question, is_configured
 from llmforge.plan_scaling.shapes import Shape
 
@@ -40,7 +40,8 @@ class Corpus:
 class Recommendation:
     """The run to do; tokens, steps and sequences are counts, `predicted_loss` is in nats per token.
 
-    Null: `epochs` without tokens at hand, `hours` without a device, losses far below what the law was fitted on.
+    Null: `epochs` without tokens at hand, `hours` without a device, `strategy` without a device's memory (or where
+    none fits), losses far below what the law was fitted on.
     """
 
     model: dict[str, Any]
@@ -60,6 +61,7 @@ class Recommendation:
     hours: float | None
     predicted_loss: float | None
     predicted_bits_per_byte: float | None
+    strategy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Plan:
         recommended: the run.
         laws: what each law says, side by side.
         parameters: the model's exact counts under each convention.
-        memory: bytes of one process, alone and among data-parallel ones, by what they hold.
+        memory: bytes of the fullest rank for each strategy, by what they hold.
         assumptions: rules and figures that the numbers follow.
         cautions: what to think about before spending.
     """
@@ -106,13 +108,16 @@ def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: f
     wanted = _wanted_tokens(question, shape.params)
     limit = _most_tokens(settings.plan_scaling, question, corpus)
     recommended = _recommend(settings, shape, min(wanted, limit), corpus)
+    passes = recommended.global_batch_tokens // (recommended.micro_batch_sequences * recommended.context)
+    memory = memory_by_strategy(shape.arch, recommended.micro_batch_sequences, passes, settings.plan_scaling)
+    recommended = replace(recommended, strategy=cheapest_that_fits(memory, settings.plan_scaling))
     count = count_parameters(shape.arch)
     return Plan(
         question=question,
         recommended=recommended,
         laws=ask_laws(question, count),
         parameters=asdict(count),
-        memory=_memory(shape, recommended.micro_batch_sequences),
+        memory={name: {**asdict(one), "total": one.total} for name, one in memory.items()},
         assumptions=_assumptions(settings, recommended, corpus),
         cautions=tuple(_cautions(settings.plan_scaling, recommended, wanted, limit, corpus)),
     )
@@ -183,12 +188,6 @@ def _hours(section: PlanScalingSection, flops: float) -> float | None:
     return flops / (section.num_devices * section.device_flops_per_s * section.utilization) / 3600
 
 
-def _memory(shape: Shape, sequences: int) -> dict[str, dict[str, int]]:
-    single = training_memory(shape.arch, sequences)
-    ddp = training_memory(shape.arch, sequences, data_parallel=2)
-    return {name: {**asdict(memory), "total": memory.total} for name, memory in (("single", single), ("ddp", ddp))}
-
-
 def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus) -> dict[str, Any]:
     section, configured = settings.plan_scaling, is_configured(settings.model)
     return {
@@ -207,7 +206,10 @@ def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus
         "device_flops_per_s": section.device_flops_per_s,
         "num_devices": section.num_devices,
         "utilization": section.utilization,
-        "memory": f"fp32 weights, AdamW, {recommended.micro_batch_sequences} sequences in one forward pass",
+        "memory": (
+            f"AdamW, {precision_of(section)} matrix products, {recommended.micro_batch_sequences} sequences in one "
+            "forward pass, gradients accumulated; the framework's own context not counted"
+        ),
     }
 
 
@@ -225,6 +227,11 @@ def _cautions(
         cautions.append(
             f"{recommended.epochs:,.1f} epochs: beyond {_HARMLESS_EPOCHS:g}, a repeated token teaches ever less than a "
             "fresh one, and beyond 16 little (Muennighoff et al. 2023)"
+        )
+    if section.device_memory_bytes is not None and recommended.strategy is None:
+        cautions.append(
+            f"no strategy fits into plan_scaling.device_memory_bytes = {section.device_memory_bytes:,} on "
+            f"{section.num_devices:,} devices: take more devices or a smaller model"
         )
     if recommended.predicted_loss is None:
         cautions.append("no loss is predicted: the run is over 100 times smaller than any that the law was fitted on")

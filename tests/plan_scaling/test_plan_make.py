@@ -148,3 +148,19 @@ def test_a_law_that_has_no_answer_says_so():
     assert answers["Kaplan"].value == "no answer"
     assert "far outside its runs" in answers["Kaplan"].reason
     assert answers["20 tokens per parameter"].value == "1.5e+05 on 3e+06"
+
+
+def test_the_cheapest_strategy_that_fits_is_named():
+    devices = {"device_flops_per_s": 312e12, "num_devices": 8}
+    small = plan({"params": 125_000_000, "device_memory_bytes": 40 * 2**30, **devices})
+    large = plan({"params": 7 * 10**9, "device_memory_bytes": 80 * 2**30, **devices})
+    assert small.recommended.strategy == "ddp"
+    assert large.recommended.strategy in ("zero2", "zero1", "fsdp")
+    assert large.memory["ddp"]["total"] > 80 * 2**30 >= large.memory[large.recommended.strategy]["total"]
+    assert plan({"params": 125_000_000}).recommended.strategy is None
+
+
+def test_a_model_that_fits_nowhere_is_cautioned():
+    answer = plan({"params": 7 * 10**9, "device_memory_bytes": 2**30})
+    assert answer.recommended.strategy is None
+    assert any("no strategy fits into plan_scaling.device_memory_bytes" in caution for caution in answer.cautions)

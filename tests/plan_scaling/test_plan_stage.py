@@ -54,9 +54,9 @@ def test_another_model_makes_the_plan_stale_and_another_micro_batch_does_not(tmp
     model = {"preset": "gpt2-mini"}
     build(settings(tmp_path, model=model))
     assert build(settings(tmp_path, model=model, train={"micro_batch_sequences": 4})).status == "up to date"
-    with pytest.raises(InputError, match="settings of model.layers"):
+    with pytest.raises(InputError, match=r"settings of model\.layers"):
         build(settings(tmp_path, model={**model, "layers": 8}))
-    with pytest.raises(InputError, match="settings of train.global_batch_tokens"):
+    with pytest.raises(InputError, match=r"settings of train\.global_batch_tokens"):
         build(settings(tmp_path, model=model, train={"global_batch_tokens": 32768}))
 
 

@@ -1,0 +1,55 @@
+"""Which strategies a device's memory has room for, and the cheapest of them."""
+
+from llmforge.arch.activations import Precision
+from llmforge.arch.architecture import Architecture
+from llmforge.arch.memory import Layout, Memory, common_layouts, training_memory
+from llmforge.config.plan_scaling import PlanScalingSection
+
+# From the least to the most that is sent, computed again or waited for.
+_CHEAPEST_FIRST = (
+    "single",
+    "ddp",
+    "zero1",
+    "zero2",
+    "fsdp",
+    "zero3",
+    "single, recompute",
+    "fsdp, recompute",
+    "tensor",
+    "2d",
+    "3d",
+    "pipeline",
+    "zero2, offload",
+    "zero3, offload",
+)
+
+
+def precision_of(section: PlanScalingSection) -> Precision:
+    """bf16 where a device is named, as its peak is quoted for it; fp32 otherwise."""
+    return "fp32" if section.device_flops_per_s is None else "bf16"
+
+
+def memory_by_strategy(
+    arch: Architecture, sequences: int, micro_batches: int, section: PlanScalingSection
+) -> dict[str, Memory]:
+    """Memory of the fullest rank for one process, and for every strategy on the devices (two where there is one).
+
+    Args:
+        arch: the model.
+        sequences: in one forward pass (count).
+        micro_batches: forward passes of a step, over all ranks (count).
+        section: devices and their precision.
+    """
+    layouts: dict[str, Layout] = common_layouts(1, arch.heads, arch.layers)
+    layouts |= common_layouts(max(2, section.num_devices), arch.heads, arch.layers, micro_batches)
+    precision = precision_of(section)
+    return {name: training_memory(arch, sequences, layout, precision) for name, layout in layouts.items()}
+
+
+def cheapest_that_fits(memory: dict[str, Memory], section: PlanScalingSection) -> str | None:
+    """The strategy that costs least of those that fit; None without a device's memory, or where none fits."""
+    if section.device_memory_bytes is None:
+        return None
+    one = section.num_devices == 1
+    allowed = [name for name in _CHEAPEST_FIRST if name in memory and name.startswith("single") == one]
+    return next((name for name in allowed if memory[name].total <= section.device_memory_bytes), None)

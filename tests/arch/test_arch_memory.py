@@ -1,0 +1,113 @@
+"""Closed-form memory against published worked examples and against what torch really keeps."""
+
+import os
+from contextlib import nullcontext
+from dataclasses import replace
+
+import pytest
+
+from llmforge.arch.activations import activation_bytes, block_bytes_per_token, loss_bytes
+from llmforge.arch.memory import Layout, common_layouts, stage_weights, training_memory
+from llmforge.arch.params import count_parameters
+from llmforge.arch.presets import preset
+
+GPT2 = preset("gpt2")
+
+
+def test_model_states_are_sixteen_bytes_a_parameter():
+    memory = training_memory(GPT2, 1)
+    assert memory.weights + memory.gradients + memory.optimizer == 16 * 124_439_808
+    assert memory.total == sum(
+        (memory.weights, memory.gradients, memory.optimizer, memory.activations, memory.loss, memory.buffers)
+    )
+
+
+@pytest.mark.parametrize(("stage", "gigabytes"), [(1, 31.4), (2, 16.6), (3, 1.9)])
+def test_zero_states_are_those_of_the_papers_example(stage, gigabytes):
+    """Rajbhandari et al. 2020, figure 1: 7.5 billion parameters on 64 ranks, in bf16, without buffers."""
+    arch = replace(GPT2, layers=36, dim=4096, heads=32, kv_heads=32, head_dim=128, ffn_dim=16_384, vocab_size=64_000)
+    scale = 7.5e9 / count_parameters(arch).total
+    memory = training_memory(arch, 1, Layout(shard=64, zero_stage=stage), "bf16")
+    assert (memory.weights + memory.gradients + memory.optimizer) * scale / 1e9 == pytest.approx(gigabytes, abs=0.05)
+
+
+def test_layouts_divide_what_they_say():
+    one = training_memory(GPT2, 1)
+    fsdp = training_memory(GPT2, 1, Layout(shard=4))
+    assert fsdp.optimizer == one.optimizer // 4
+    assert fsdp.activations == one.activations
+    assert fsdp.buffers > 0
+    offload = training_memory(GPT2, 1, Layout(shard=4, zero_stage=2, offload=True), "bf16")
+    assert offload.optimizer == 0
+    assert offload.host > 0
+    assert training_memory(GPT2, 1, Layout(recompute=True)).activations < one.activations / 4
+
+
+def test_tensor_ranks_split_matrices_and_not_norms():
+    whole, quarter = training_memory(GPT2, 1), training_memory(GPT2, 1, Layout(tensor=4))
+    assert whole.weights / 4 < quarter.weights < whole.weights / 4 * 1.03
+
+
+def test_a_pipelines_first_stage_holds_the_micro_batches_in_flight():
+    few = training_memory(GPT2, 8, Layout(pipeline=4, micro_batches=1))
+    many = training_memory(GPT2, 8, Layout(pipeline=4, micro_batches=16))
+    assert many.activations == 4 * few.activations
+
+
+@pytest.mark.parametrize("name", ["gpt2-mini", "llama2-mini", "palm-mini", "bloom-mini"])
+@pytest.mark.parametrize("stages", [1, 2, 3, 4])
+def test_pipeline_stages_hold_every_weight_once_and_a_tied_table_twice(name, stages):
+    arch = preset(name)
+    held = sum(weight.total for place in range(stages) for weight in stage_weights(arch, stages, place))
+    count = count_parameters(arch)
+    assert held == count.total + (count.token_embedding if arch.tied and stages > 1 else 0)
+
+
+def test_strategies_that_a_model_does_not_divide_into_are_left_out():
+    layouts = common_layouts(8, heads=12, layers=12)
+    assert "tensor" not in layouts
+    assert "pipeline" not in layouts
+    assert {"ddp", "fsdp", "zero1", "zero2", "zero3", "2d", "3d"} <= layouts.keys()
+    assert all(layout.world == 8 for layout in layouts.values())
+    assert set(common_layouts(1, 12, 12)) == {"single", "single, recompute"}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("name", ["gpt2-tiny", "llama2-tiny", "palm-tiny"])
+def test_activations_are_what_torch_keeps(name, precision):
+    torch = pytest.importorskip("torch")
+    from llmforge.model.transformer import Transformer
+
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    arch = replace(preset(name), vocab_size=512)
+    model, sequences = Transformer(arch), 4
+    weights = {parameter.untyped_storage().data_ptr() for parameter in model.parameters()}
+    kept = {}
+
+    def note(tensor):
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    tokens = torch.randint(0, 512, (sequences, arch.context))
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        autocast = torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext()
+        with autocast:
+            model(tokens, tokens)
+    measured = sum(storage.nbytes() for pointer, storage in kept.items() if pointer not in weights)
+    num_tokens = sequences * arch.context
+    # The loss has not reached its gradient yet, so one of its three copies of the logits is still to come.
+    predicted = activation_bytes(arch, num_tokens, arch.layers, precision) + loss_bytes(arch, num_tokens, precision)
+    predicted -= 2 * 4 * num_tokens * arch.vocab_size
+    if precision == "bf16":
+        predicted += 2 * count_parameters(arch).multiplied
+    assert measured == pytest.approx(predicted, rel=0.05)
+
+
+def test_a_gpt_layer_keeps_what_the_published_formula_says_and_the_casts():
+    """Korthikanti et al. 2022: 34 bytes a token and unit of width, 2 of them dropout masks, scores apart.
+
+    Here the inputs of both norms are fp32 (4 more), and query, key and value cast their input each (4 more).
+    """
+    arch = preset("gpt3-175b")
+    log_sums = 4 * arch.heads
+    assert block_bytes_per_token(arch, "bf16") - log_sums == (34 - 2 + 4 + 4) * arch.dim
