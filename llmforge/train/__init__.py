@@ -1,1 +1,1 @@
-"""The training loop: data order, optimizers, schedules, checkpoints, guards, metrics."""
+"""Training: one global order of samples, schedules, checkpoints, guards, metrics, and the loop that joins them."""

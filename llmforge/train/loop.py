@@ -1,0 +1,193 @@
+"""The loop: draw a batch, step in two halves, log, validate, save, and stop when asked."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from llmforge.arch.architecture import Architecture
+from llmforge.arch.flops import flops_per_token
+from llmforge.config.schema import Settings
+from llmforge.core.errors import Preempted
+from llmforge.core.hardware import peak_rss_bytes
+from llmforge.core.hashing import derive_seed
+from llmforge.core.progress import Progress, progress
+from llmforge.parallel.process_group import World
+from llmforge.parallel.strategy import LossSum, StepResult, Strategy
+from llmforge.train.checkpoint import Checkpoints, Position
+from llmforge.train.data import TrainingData, ValidationData, micro_batches
+from llmforge.train.faults import FaultInjector
+from llmforge.train.guards import StopRequest, check_step
+from llmforge.train.ledger import Ledger
+from llmforge.train.metrics import MetricsFile
+from llmforge.train.plan import BatchShape, Horizon
+from llmforge.train.schedules import learning_rate
+
+
+@dataclass(frozen=True)
+class Training:
+    """Everything that a training works with; made once, by the stage.
+
+    `metrics` is None on ranks that write nothing; `after_save` is told of each published checkpoint.
+    """
+
+    settings: Settings
+    arch: Architecture
+    horizon: Horizon
+    shape: BatchShape
+    world: World
+    strategy: Strategy
+    data: TrainingData
+    validation: ValidationData
+    checkpoints: Checkpoints
+    metrics: MetricsFile | None
+    ledger: Ledger
+    stop: StopRequest
+    faults: FaultInjector
+    after_save: Callable[[Position], None]
+
+
+def run_steps(training: Training, position: Position) -> Position:
+    """Take the steps from `position` to the horizon; all ranks call it.
+
+    Returns: where it ended; a checkpoint of that position exists, and its losses stand in the metrics.
+    Raises: Preempted after a requested stop was saved; DivergedError before a step that is not finite is taken.
+    """
+    num_steps, every = training.horizon.num_steps, training.settings.train
+    pace, saved_step = _Pace(), position.step
+    with progress("train", num_steps * every.global_batch_tokens) as shown:
+        while position.step < num_steps:
+            if training.stop.agreed():
+                raise _save_and_stop(training, position, saved_step)
+            with pace:
+                result, position = take_step(training, position)
+            last = position.step == num_steps
+            validate = last or position.step % every.eval_every_steps == 0
+            loss = evaluate(training, None if last else every.eval_tokens) if validate else None
+            if validate or position.step % every.log_every_steps == 0 or position.step == 1:
+                _log(training, position, result, loss, pace.mean_s(), shown)
+            if last or position.step % every.checkpoint.every_steps == 0:
+                save(training, position)
+                saved_step = position.step
+    return position
+
+
+def take_step(training: Training, position: Position) -> tuple[StepResult, Position]:
+    """One optimizer step over the next global batch.
+
+    Raises: DivergedError if loss or gradient norm is not finite on any rank; the weights are then untouched.
+    """
+    settings, shape = training.settings, training.shape
+    training.faults.before_step(position.step + 1)
+    batches = micro_batches(training.data, shape, position.step)
+    seed = derive_seed(settings.run.seed, "train", "dropout", position.step)
+    result = training.strategy.forward_backward(batches, seed=seed)
+    indices = shape.global_indices(position.step)
+    if not result.finite:
+        training.strategy.discard()
+    check_step(result, position.step + 1, training.data, indices, training.ledger)
+    training.strategy.apply(step_lr(training, position.step))
+    return result, Position(
+        position.step + 1,
+        position.samples + len(indices),
+        position.tokens + result.tokens,
+        training.data.hash_after(position.data_hash, indices),
+    )
+
+
+def evaluate(training: Training, num_tokens: int | None) -> LossSum:
+    """Loss over about `num_tokens` tokens of the validation split, always the same ones; None: over all of it."""
+    windows = training.validation.choose(num_tokens)
+    parts = [training.strategy.eval_step(batch) for batch in training.validation.batches(windows, training.shape)]
+    return LossSum(math.fsum(part.loss_sum for part in parts), sum(part.tokens for part in parts))
+
+
+def save(training: Training, position: Position) -> None:
+    """Publish a checkpoint; the metrics up to it are made durable first."""
+    if training.metrics is not None:
+        training.metrics.sync()
+    training.checkpoints.save(position, training.strategy)
+    training.after_save(position)
+
+
+def _save_and_stop(training: Training, position: Position, saved_step: int) -> Preempted:
+    if position.step != saved_step:
+        save(training, position)
+    return Preempted(
+        f"stopped on request after step {position.step:,} of {training.horizon.num_steps:,}; the state is saved",
+        "the same command goes on from there",
+    )
+
+
+def _log(
+    training: Training, position: Position, result: StepResult, loss: LossSum | None, step_s: float, shown: Progress
+) -> None:
+    """One line of metrics.jsonl, and the progress line."""
+    if training.metrics is None:
+        return
+    train = training.settings.train
+    tokens_per_s = train.global_batch_tokens / step_s
+    line: dict[str, Any] = {
+        "step": position.step,
+        "tokens": position.tokens,
+        "epoch": position.samples / training.data.order.epoch_samples,
+        "loss": result.loss,
+        "grad_norm": result.grad_norm,
+        "lr": step_lr(training, position.step - 1),
+        "tokens_per_s": tokens_per_s,
+        "step_s": step_s,
+        "mfu": model_flops_utilization(training, tokens_per_s),
+        "peak_memory_bytes": peak_memory_bytes(training.world.device),
+        "data_hash": position.data_hash,
+    }
+    if loss is not None and loss.tokens:
+        line |= {"val_loss": loss.loss, "val_bits_per_byte": bits_per_byte(loss, training.validation)}
+    training.metrics.add(line)
+    shown.update(position.tokens, f"tokens, loss {result.loss:.3f}, {tokens_per_s:,.0f} tokens/s")
+
+
+def step_lr(training: Training, steps_taken: int) -> float:
+    """The learning rate of the step that follows `steps_taken` (count) earlier ones."""
+    train = training.settings.train
+    return learning_rate(steps_taken, training.horizon.num_steps, train.optimizer.lr, train.schedule)
+
+
+def bits_per_byte(loss: LossSum, validation: ValidationData) -> float:
+    """Mean loss of a token in bits, times the split's tokens per byte; over the whole split that is exact."""
+    return loss.loss / math.log(2) * validation.num_tokens / validation.num_bytes
+
+
+def model_flops_utilization(training: Training, tokens_per_s: float) -> float | None:
+    """Share of the devices' peak that the model's FLOPs take; None where no peak is known."""
+    peak = training.settings.plan_scaling.device_flops_per_s
+    if peak is None:
+        return None
+    return flops_per_token(training.arch).palm * tokens_per_s / (peak * training.world.size)
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """Most memory that this process used so far: the GPU's where there is one, else the process's (bytes)."""
+    return torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak_rss_bytes()
+
+
+class _Pace:
+    """Seconds that steps take, without validation and saving: `with pace:` around each step."""
+
+    def __init__(self) -> None:
+        self._seconds: list[float] = []
+        self._start_s = 0.0
+
+    def __enter__(self) -> None:
+        self._start_s = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds.append(time.perf_counter() - self._start_s)
+
+    def mean_s(self) -> float:
+        """Mean of the steps since the last call."""
+        mean = sum(self._seconds) / len(self._seconds)
+        self._seconds.clear()
+        return mean

@@ -1,0 +1,81 @@
+"""What a finished training reports: losses against baselines, figures of the run, and a few samples of text."""
+
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+
+from llmforge.arch.architecture import Architecture
+from llmforge.arch.params import count_parameters
+from llmforge.config.schema import Settings
+from llmforge.core.files import to_json, write_bytes
+from llmforge.generate.text import generate_text
+from llmforge.tokenize.token_store import TokenStore
+from llmforge.tokenize.tokenizer import Tokenizer, load_tokenizer
+from llmforge.train.baselines import document_texts, gzip_bits_per_byte, unigram_bits_per_byte
+from llmforge.train.checkpoint import Position
+from llmforge.train.folder import TrainFolder
+
+_NUM_PROMPTED = 3
+_PROMPT_TOKENS = 12
+_SAMPLE_TOKENS = 80
+
+
+def final_results(settings: Settings, arch: Architecture, position: Position, folder: TrainFolder) -> dict[str, Any]:
+    """The figures of a finished training.
+
+    Args:
+        settings, arch: what was trained.
+        position: where it ended.
+        folder: holds the metrics, whose last line is the last step's.
+    Returns: counts, mean losses (nats a token), bits per byte of the validation split beside the two baselines.
+    """
+    lines = [orjson.loads(line) for line in folder.metrics.read_bytes().splitlines()]
+    last = lines[-1]
+    return {
+        "params": count_parameters(arch).total,
+        "steps": position.step,
+        "tokens": position.tokens,
+        "epochs": last["epoch"],
+        "train_loss": last["loss"],
+        "val_loss": last.get("val_loss"),
+        "val_bits_per_byte": last.get("val_bits_per_byte"),
+        **baselines(settings),
+        "tokens_per_s": median(line["tokens_per_s"] for line in lines),
+        "data_hash": position.data_hash,
+    }
+
+
+def baselines(settings: Settings) -> dict[str, float | None]:
+    """Bits per byte of the validation split by token frequencies and by gzip; None where the split is empty."""
+    store = settings.run_folder / "tokenize"
+    val = TokenStore.open(store, "val")
+    if not val.num_bytes:
+        return {"unigram_bits_per_byte": None, "gzip_bits_per_byte": None}
+    return {
+        "unigram_bits_per_byte": unigram_bits_per_byte(TokenStore.open(store, "train"), val),
+        "gzip_bits_per_byte": gzip_bits_per_byte(document_texts(val, load_tokenizer(store))),
+    }
+
+
+def write_samples(settings: Settings, folder: TrainFolder) -> list[Path]:
+    """Let the finished model write: from nothing, and from the beginnings of validation documents.
+
+    Returns: the file that was written.
+    """
+    store = settings.run_folder / "tokenize"
+    prompts = ["", *_beginnings(TokenStore.open(store, "val"), load_tokenizer(store))]
+    samples = [
+        {"prompt": prompt, "seed": seed, "text": generate_text(settings.run_folder, prompt, _SAMPLE_TOKENS, seed=seed)}
+        for seed, prompt in enumerate(prompts)
+    ]
+    write_bytes(folder.samples, b"".join(to_json(sample) + b"\n" for sample in samples))
+    return [folder.samples]
+
+
+def _beginnings(val: TokenStore, tokenizer: Tokenizer) -> list[str]:
+    """The first tokens of the first document of a few validation shards."""
+    shards = range(min(_NUM_PROMPTED, len(val.shards)))
+    lengths = [min(_PROMPT_TOKENS, int(val.ends(shard)[0]) - 1) for shard in shards]
+    return [tokenizer.decode(val.read(shard, 0, length)) for shard, length in zip(shards, lengths, strict=True)]
