@@ -61,20 +61,21 @@ def crawl_pydoc() -> Generator[Exchange, None, None]:
 @contextmanager
 def _pydoc_server() -> Iterator[int]:
     """Run the server in a child; gives its port. The child ends with the block, or with its standard input."""
-    with tempfile.TemporaryDirectory() as empty_folder:
-        child = subprocess.Popen(
+    with (
+        tempfile.TemporaryDirectory() as empty_folder,
+        subprocess.Popen(
             [sys.executable, *_SERVER],
             cwd=empty_folder,
             env=_ENVIRONMENT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-        )
+        ) as child,
+    ):
         try:
             yield _announced_port(child)
         finally:
             child.kill()
-            child.communicate()
 
 
 def _topic_links(page: str) -> list[str]:

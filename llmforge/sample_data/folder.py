@@ -31,6 +31,8 @@ def earlier_sample(folder: Path, corpora: tuple[str, ...]) -> dict[str, Any] | N
     if MANIFEST not in names:
         raise InputError(f"{folder}: not empty, and not made by llmforge sample-data", _ELSEWHERE)
     manifest = read_json(folder / MANIFEST)
+    if not {"identity", "corpora"} <= set(manifest):
+        raise InputError(f"{folder / MANIFEST}: not a manifest of llmforge sample-data", _ELSEWHERE)
     foreign = sorted(names - {MANIFEST, *corpora})
     changed = [name for name, fields in manifest["corpora"].items() if not _is_intact(folder / name, fields)]
     if foreign or changed:
