@@ -41,11 +41,13 @@ def identity_settings(section: BaseModel) -> dict[str, Any]:
     for name, field in type(section).model_fields.items():
         extra = field.json_schema_extra
         value = getattr(section, name)
-        if (isinstance(extra, dict) and extra.get("execution")) or (
-            not field.is_required() and value == field.get_default(call_default_factory=True)
-        ):
+        default = None if field.is_required() else field.get_default(call_default_factory=True)
+        if (isinstance(extra, dict) and extra.get("execution")) or (not field.is_required() and value == default):
             continue
-        values[name] = _plain(value)
+        plain = _plain(value)
+        if plain == {} and isinstance(default, BaseModel):
+            continue  # a section that differs from its default in execution only
+        values[name] = plain
     return values
 
 
