@@ -12,6 +12,9 @@ class PlanScalingSection(Section):
     params: int | None = Field(None, ge=1000, le=10**14, description="model size (parameters, embeddings included)")
     tokens: int | None = Field(None, ge=1000, le=10**16, description="training tokens")
     max_epochs: float = Field(4.0, gt=0, le=1000, description="passes over the tokens at hand, unless tokens is given")
+    served_tokens: float | None = Field(
+        None, gt=0, le=1e18, description="tokens to serve afterwards; null: not sized for"
+    )
     device_flops_per_s: float | None = Field(None, gt=0, description="peak of one device (FLOPs/s); null: no hours")
     device_memory_bytes: int | None = Field(
         None, ge=2**20, description="memory of one device; null: nothing is ruled out"

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from llmforge.arch.params import ParameterCount
-from llmforge.plan_scaling.laws import LAWS, ComputeLaw, predict_loss
+from llmforge.plan_scaling.laws import ALL_PARAMETERS, DEFAULT, LAWS, REPLICATION, ComputeLaw, predict_loss
 from llmforge.plan_scaling.question import Question
+from llmforge.plan_scaling.repeated import optimal_repetition, repeated_loss
+from llmforge.plan_scaling.serving import size_for_serving
 
 # A law that answers with fewer or more parameters is asked far outside the runs it comes from.
 _SENSIBLE_PARAMS = (1e4, 1e14)
@@ -28,9 +30,43 @@ class LawAnswer:
     note: str
 
 
-def ask_laws(question: Question, count: ParameterCount) -> tuple[LawAnswer, ...]:
-    """Every law's answer to a question; of a configured model each law is asked about the parameters it counts."""
-    return tuple(_answer(law, question, count) for law in LAWS)
+def ask_laws(
+    question: Question, count: ParameterCount, tokens_at_hand: int | None, served_tokens: float | None
+) -> tuple[LawAnswer, ...]:
+    """Every law's answer to a question.
+
+    Args:
+        question: of a configured model each law is asked about the parameters it counts.
+        count: the parameters of the recommended model.
+        tokens_at_hand: unique tokens, for the law of repeated data; None leaves that out.
+        served_tokens: tokens to serve, for inference-aware sizing; None leaves that out.
+    """
+    answers = [_answer(law, question, count) for law in LAWS]
+    flops = _flops(DEFAULT, question, count)
+    if tokens_at_hand is not None:
+        answers.append(_repeated(flops, tokens_at_hand))
+    if served_tokens is not None:
+        answers.append(_served(flops, served_tokens))
+    return tuple(answers)
+
+
+def _repeated(flops: float, unique: int) -> LawAnswer:
+    params, tokens = optimal_repetition(flops, unique)
+    note = f"on {unique:,} unique tokens: {tokens / unique:,.1f} epochs; its loss is its own"
+    loss = None if predict_loss(params, tokens) is None else repeated_loss(params, tokens, unique)
+    name, source = "repeated data", "Muennighoff et al. 2023"
+    return LawAnswer(name, params, tokens, tokens / params, flops, loss, ALL_PARAMETERS, source, note)
+
+
+def _served(flops: float, served_tokens: float) -> LawAnswer:
+    """The model that reaches the loss of the budget's optimum and is cheapest with what it serves."""
+    loss = REPLICATION.loss(DEFAULT.params(flops), DEFAULT.tokens(flops))
+    best = size_for_serving(loss, served_tokens)
+    note = f"training and {served_tokens:.3g} served tokens: {best.flops:.3g} FLOPs, for the loss of the replication"
+    name, source, training = "inference-aware", "Sardana et al. 2024", 6 * best.params * best.tokens
+    shown = predict_loss(best.params, best.tokens)
+    ratio = best.tokens / best.params
+    return LawAnswer(name, best.params, best.tokens, ratio, training, shown, ALL_PARAMETERS, source, note)
 
 
 def _answer(law: ComputeLaw, question: Question, count: ParameterCount) -> LawAnswer:
@@ -49,6 +85,6 @@ def _flops(law: ComputeLaw, question: Question, count: ParameterCount) -> float:
         return question.value
     if question.kind in ("tokens", "tokens_at_hand"):
         return law.flops_for_tokens(question.value)
-    if question.kind == "model" and law.counts != "all parameters":
+    if question.kind == "model" and law.counts != ALL_PARAMETERS:
         return law.flops_for_params(count.without_embeddings)
     return law.flops_for_params(question.value)

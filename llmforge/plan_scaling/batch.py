@@ -13,7 +13,7 @@ _LR_RANGE = (1e-5, 3e-3)
 _MIN_BATCH_SEQUENCES = 8
 # Fewer steps than this leave no room for warm-up and decay.
 _MIN_STEPS = 100
-_MAX_MICRO_BATCH_TOKENS = 8192
+_MAX_MICRO_BATCH_TOKENS = 4096
 
 
 def batch_for(tokens: float, context: int) -> int:
@@ -34,7 +34,7 @@ def learning_rate_for(params_without_embeddings: float, tokens: float) -> float:
 
 
 def micro_batch_for(global_batch_tokens: int, context: int) -> int:
-    """Sequences of one forward pass: a divisor of the batch, of at most 8,192 tokens where a sequence is shorter."""
+    """Sequences of one forward pass: a divisor of the batch, of at most 4,096 tokens where a sequence is shorter."""
     sequences = max(1, global_batch_tokens // context)
     limit = max(1, _MAX_MICRO_BATCH_TOKENS // context)
     return max(size for size in range(1, min(sequences, limit) + 1) if sequences % size == 0)

@@ -32,6 +32,7 @@ def describe_plan(plan: Plan) -> list[Row]:
         *_model_rows(plan),
         *_run_rows(plan.recommended, plan.assumptions),
         *_cost_rows(plan),
+        *_region_rows(plan),
     ]
 
 
@@ -76,6 +77,19 @@ def _cost_rows(plan: Plan) -> list[Row]:
         _hours_row(plan),
         *_memory_rows(plan),
         _loss_row(recommended, assumptions),
+    ]
+
+
+def _region_rows(plan: Plan) -> list[Row]:
+    region = plan.region
+    if region is None:
+        return []
+    found = region.valley
+    share = f"loss within {found.tolerance:.1%} of the best at {region.flops:.3g} FLOPs"
+    return [
+        Row("sizes, by law", f"{region.laws_low:.3g} to {region.laws_high:.3g}", "parameters", "the laws' interval"),
+        Row("sizes, by loss", f"{found.low:.3g} to {found.high:.3g}", "parameters", share),
+        Row("shapes, by loss", f"{len(region.shapes):,}", "shapes", "legal ones in that range; plan.json lists them"),
     ]
 
 

@@ -9,6 +9,7 @@ import math
 from dataclasses import dataclass
 
 TOKENS_PER_PARAM = 20.0
+ALL_PARAMETERS = "all parameters"
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ class ComputeLaw:
     coefficient: float
     exponent: float
     source: str
-    counts: str = "all parameters"
+    counts: str = ALL_PARAMETERS
     note: str = ""
 
     def params(self, flops: float) -> float:
@@ -122,6 +123,15 @@ LAWS: tuple[ComputeLaw, ...] = (
     frontier(CHINCHILLA, "Hoffmann et al. 2022, TeX source", "its fit stopped early (Besiroglu et al. 2024)"),
     frontier(C4_REPEATED, "Muennighoff et al. 2023", "on fresh data; see data_constrained for repeated data"),
     ComputeLaw(
+        "DeepSeek",
+        0.1715 / 6,
+        0.5243,
+        "DeepSeek-AI 2024, section 3.2",
+        counts="without embeddings",
+        note="its FLOPs per token taken as 6 a parameter",
+    ),
+    ComputeLaw("Llama 3", 1 / (6 * 0.299), 1 - 0.537, "Grattafiori et al. 2024, section 3.2.1"),
+    ComputeLaw(
         "Kaplan",
         4.68e9 / 1e21**0.73,
         0.73,
@@ -130,7 +140,7 @@ LAWS: tuple[ComputeLaw, ...] = (
         note="from small runs with untuned schedules; too many parameters beyond 1e21 FLOPs",
     ),
 )
-TWENTY = LAWS[0]
+TWENTY, DEFAULT = LAWS[:2]
 
 # What the replication was fitted on: sizes, and compute (Besiroglu et al. 2024, data of Hoffmann et al. 2022).
 FITTED_PARAMS = (57e6, 16e9)
@@ -139,11 +149,17 @@ FITTED_FLOPS = (1.4e18, 1.3e22)
 _BLIND_FACTOR = 100
 
 
-def predict_loss(params: float, tokens: float) -> float | None:
-    """Loss that the replication predicts (nats per token); None a hundred times below the compute it was fitted on."""
+def predict_loss(params: float, tokens: float, worth_tokens: float | None = None) -> float | None:
+    """Loss that the replication predicts (nats per token); None a hundred times below the compute it was fitted on.
+
+    Args:
+        params: of the model.
+        tokens: to train on.
+        worth_tokens: fresh tokens that teach as much, where some are repeated; None: all are fresh.
+    """
     if 6 * params * tokens < FITTED_FLOPS[0] / _BLIND_FACTOR:
         return None
-    return REPLICATION.loss(params, tokens)
+    return REPLICATION.loss(params, worth_tokens or tokens)
 
 
 def is_extrapolation(params: float, tokens: float) -> bool:

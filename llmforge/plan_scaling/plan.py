@@ -21,6 +21,8 @@ from llmforge.plan_scaling.laws import (
 )
 from llmforge.plan_scaling.placement import cheapest_that_fits, memory_by_strategy, precision_of
 from llmforge.plan_scaling.question import Question, choose_shape, find_question, is_configured
+from llmforge.plan_scaling.region import Region, find_region
+from llmforge.plan_scaling.repeated import effective_tokens
 from llmforge.plan_scaling.shapes import Shape
 
 # Repeating data up to 4 times is nearly as good as fresh data (Muennighoff et al. 2023).
@@ -72,6 +74,7 @@ class Plan:
         question: what was asked.
         recommended: the run.
         laws: what each law says, side by side.
+        region: how wide the choice is; null where no loss can be predicted.
         parameters: the model's exact counts under each convention.
         memory: bytes of the fullest rank for each strategy, by what they hold.
         assumptions: rules and figures that the numbers follow.
@@ -81,6 +84,7 @@ class Plan:
     question: Question
     recommended: Recommendation
     laws: tuple[LawAnswer, ...]
+    region: Region | None
     parameters: dict[str, int]
     memory: dict[str, dict[str, int]]
     assumptions: dict[str, Any]
@@ -112,10 +116,12 @@ def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: f
     memory = memory_by_strategy(shape.arch, recommended.micro_batch_sequences, passes, settings.plan_scaling)
     recommended = replace(recommended, strategy=cheapest_that_fits(memory, settings.plan_scaling))
     count = count_parameters(shape.arch)
+    laws = ask_laws(question, count, tokens_at_hand, settings.plan_scaling.served_tokens)
     return Plan(
         question=question,
         recommended=recommended,
-        laws=ask_laws(question, count),
+        laws=laws,
+        region=find_region(settings.model, recommended.flops, laws, vocab_size),
         parameters=asdict(count),
         memory={name: {**asdict(one), "total": one.total} for name, one in memory.items()},
         assumptions=_assumptions(settings, recommended, corpus),
@@ -146,7 +152,8 @@ def _recommend(settings: Settings, shape: Shape, wanted_tokens: float, corpus: C
     steps = max(1, int(wanted_tokens // batch))
     tokens = steps * batch
     per_token = flops_per_token(shape.arch)
-    loss = predict_loss(count.total, tokens)
+    worth = effective_tokens(tokens, corpus.tokens) if corpus.tokens else tokens
+    loss = predict_loss(count.total, tokens, worth)
     return Recommendation(
         model=_settings_of(shape.model),
         params=count.total,
@@ -198,7 +205,7 @@ def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus
         "model": "configured" if configured else "the legal shape nearest to 20 tokens per parameter",
         "batch": "train.global_batch_tokens, as configured" if configured else f"{BATCH_LAW}, as a power of two",
         "lr": "train.optimizer.lr, as configured" if configured else LR_LAW,
-        "loss": f"{REPLICATION.name}, for the text and tokenizer of Hoffmann et al. 2022",
+        "loss": f"{REPLICATION.name}, for that text and tokenizer; repeated tokens at their worth as fresh ones",
         "tokens_at_hand": corpus.tokens,
         "bytes_per_token": corpus.bytes_per_token,
         "vocab_size": corpus.vocab_size,

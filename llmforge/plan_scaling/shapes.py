@@ -10,7 +10,7 @@ from llmforge.arch.presets import preset, resolve_architecture
 from llmforge.config.model import ModelSection
 from llmforge.core.errors import SettingsError
 
-_MIN_LAYERS, _MAX_LAYERS = 2, 160
+MIN_LAYERS, MAX_LAYERS = 2, 160
 # Width over layers, as the tables of GPT-3 and Llama 2 have it: about 64 in small models and 128 in large ones.
 _ASPECT, _LARGE_ASPECT, _LARGE_PARAMS = 64, 128, 2e9
 # Twice the usual aspect ratio counts as much as 10 % away from the wanted size.
@@ -49,24 +49,43 @@ def nearest_shape(family: ModelSection, vocab_size: int, params: float) -> Shape
 
 def legal_shapes(family: ModelSection, vocab_size: int, params: float) -> Iterator[Shape]:
     """For every width, the shape whose number of layers comes closest to a wanted size."""
+    for width in widths(family, vocab_size, params):
+        layers = 1 + round((params - width.one_layer) / width.each_layer)
+        model = width.model.model_copy(update={"layers": min(max(layers, MIN_LAYERS), MAX_LAYERS)})
+        arch = resolve_architecture(model, vocab_size)
+        yield Shape(model, arch, count_parameters(arch).total)
+
+
+@dataclass(frozen=True)
+class Width:
+    """All shapes of one width: settings without layers, parameters with one layer, and those of each further one."""
+
+    model: ModelSection
+    one_layer: int
+    each_layer: int
+
+    def params(self, layers: int) -> int:
+        """Parameters with a number of layers: exact, as every layer has the same."""
+        return self.one_layer + (layers - 1) * self.each_layer
+
+
+def widths(family: ModelSection, vocab_size: int, params: float) -> Iterator[Width]:
+    """Every width of a family, for models of about a size (parameters), which decides the context if it is open."""
     context = family.context or default_context(params)
-    for dim in _widths():
+    for dim in _dims():
         model = family.model_copy(update={"dim": dim, "context": context, "ffn_dim": None, **_heads(family, dim)})
         try:
-            one, two = (_shape(model, layers, vocab_size).params for layers in (1, 2))
+            one, two = (_count(model, layers, vocab_size) for layers in (1, 2))
         except SettingsError:  # heads that this family cannot share keys among
             continue
-        layers = 1 + round((params - one) / (two - one))
-        yield _shape(model, min(max(layers, _MIN_LAYERS), _MAX_LAYERS), vocab_size)
+        yield Width(model, one, two - one)
 
 
-def _shape(model: ModelSection, layers: int, vocab_size: int) -> Shape:
-    model = model.model_copy(update={"layers": layers})
-    arch = resolve_architecture(model, vocab_size)
-    return Shape(model, arch, count_parameters(arch).total)
+def _count(model: ModelSection, layers: int, vocab_size: int) -> int:
+    return count_parameters(resolve_architecture(model.model_copy(update={"layers": layers}), vocab_size)).total
 
 
-def _widths() -> Iterator[int]:
+def _dims() -> Iterator[int]:
     """Widths that divide into heads and suit matrix units: ever wider steps, some 7 % to 25 % apart."""
     dim = 64
     while dim <= 2**16:
