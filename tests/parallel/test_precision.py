@@ -1,0 +1,22 @@
+import pytest
+
+from llmforge.arch.presets import PRESETS
+from llmforge.parallel import precision
+from llmforge.parallel.precision import calibrate
+from llmforge.parallel.process_group import join_world
+
+
+def test_the_real_model_is_timed_in_both():
+    choice = calibrate(PRESETS["gpt2-nano"], micro_batch_sequences=1, world=join_world({}))
+    assert choice.seconds.keys() == {"fp32", "bf16"}
+    assert min(choice.seconds.values()) > 0
+    faster = choice.seconds["bf16"] * 1.1 < choice.seconds["fp32"]
+    assert choice.precision == ("bf16" if faster else "fp32")
+
+
+@pytest.mark.parametrize(("bf16_s", "expected"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
+def test_bf16_has_to_be_clearly_faster(monkeypatch, bf16_s, expected):
+    monkeypatch.setattr(precision, "_pass_seconds", lambda model, tokens, *, bf16: bf16_s if bf16 else 1.0)
+    choice = calibrate(PRESETS["gpt2-nano"], micro_batch_sequences=1, world=join_world({}))
+    assert choice.precision == expected
+    assert choice.reason == f"a pass takes 1 s in fp32 and {bf16_s:.3g} s in bf16 on this cpu"

@@ -1,0 +1,32 @@
+import pytest
+
+from llmforge.core.errors import SettingsError
+from llmforge.parallel.process_group import join_world, launched_size
+
+
+def launched(**values):
+    return {"RANK": "1", "WORLD_SIZE": "4", "LOCAL_RANK": "1"} | values
+
+
+def test_without_a_launcher_there_is_one_process_and_no_process_group():
+    world = join_world({})
+    assert (world.rank, world.size, world.local_rank) == (0, 1, 0)
+    assert launched_size({}) == 1
+
+
+def test_the_size_comes_from_the_launcher():
+    assert launched_size(launched()) == 4
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"WORLD_SIZE": "2"}, "RANK is None in the environment"),
+        (launched(WORLD_SIZE="two"), "WORLD_SIZE is 'two' in the environment; expected a whole number"),
+        (launched(RANK="4"), "RANK is 4 and WORLD_SIZE is 4; ranks count from 0"),
+    ],
+)
+def test_an_environment_that_makes_no_sense_is_refused_before_connecting(environment, message):
+    with pytest.raises(SettingsError, match="torchrun") as caught:
+        launched_size(environment)
+    assert message in caught.value.what
