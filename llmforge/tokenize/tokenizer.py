@@ -7,14 +7,17 @@ Text is only ever text: a literal `<|endoftext|>` in a document encodes as ordin
 """
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tokenizers
 from numpy.typing import NDArray
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
 from tokenizers.pre_tokenizers import ByteLevel
 
 from llmforge.core.errors import InputError
@@ -93,13 +96,11 @@ class Tokenizer:
             return self._library.decode([int(token) for token in ids], skip_special_tokens=False)
 
     def token_bytes(self) -> list[bytes]:
-        """The bytes that each id of a byte-level tokenizer stands for; none for special tokens."""
-        to_byte = _byte_alphabet()
+        """The bytes that each id stands for; none for special tokens."""
         special = set(self._library.get_added_tokens_decoder())
+        to_bytes = _byte_level if isinstance(self._library.decoder, ByteLevelDecoder) else _byte_fallback
         pieces = [self._library.id_to_token(token) or "" for token in range(self.vocab_size)]
-        return [
-            b"" if token in special else bytes(to_byte[char] for char in piece) for token, piece in enumerate(pieces)
-        ]
+        return [b"" if token in special else to_bytes(piece) for token, piece in enumerate(pieces)]
 
     def save(self, tokenizer_path: Path, config_path: Path) -> None:
         """Write both files; `transformers` loads their folder as a fast tokenizer."""
@@ -132,6 +133,7 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer(library_tokenizer, str(eos_token))
 
 
+@cache
 def _byte_alphabet() -> dict[str, int]:
     """The byte that each character of a byte-level vocabulary stands for.
 
@@ -142,6 +144,16 @@ def _byte_alphabet() -> dict[str, int]:
     direct = {chr(byte): byte for byte in range(256) if chr(byte) in alphabet}
     shifted = (byte for byte in range(256) if chr(byte) not in direct)
     return direct | {chr(256 + place): byte for place, byte in enumerate(shifted)}
+
+
+def _byte_level(piece: str) -> bytes:
+    return bytes(_byte_alphabet()[char] for char in piece)
+
+
+def _byte_fallback(piece: str) -> bytes:
+    if re.fullmatch("<0x[0-9A-F]{2}>", piece):
+        return bytes([int(piece[3:5], 16)])
+    return piece.replace("\u2581", " ").encode()
 
 
 def _explain_surrogate(texts: Sequence[str]) -> InputError:

@@ -7,12 +7,13 @@ from typing import Any
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core import log
 from llmforge.core.documents import Document
+from llmforge.core.errors import SettingsError
 from llmforge.core.files import read_json, write_json
 from llmforge.core.hardware import num_cores
 from llmforge.core.hashing import hash_file
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
-from llmforge.tokenize.algorithms import train
+from llmforge.tokenize.algorithms import is_lossless, train
 from llmforge.tokenize.corpus import plan_shards, read_shard, share
 from llmforge.tokenize.survey import Survey
 from llmforge.tokenize.tokenizer import EOS_TOKEN, TOKENIZER, TOKENIZER_CONFIG, Tokenizer, library_threads
@@ -43,7 +44,8 @@ class TrainStep:
             "asked_vocab_size": settings.vocab_size,
             "train_documents": dict(sample.documents),
             "train_bytes": dict(sample.bytes),
-            "sampled_share": sample.rate,
+            "sampling_rates": sample.rates,
+            "lossless": is_lossless(settings),
         }
         write_json(context.scratch("train") / "facts.json", facts)
         return Counts()
@@ -52,7 +54,7 @@ class TrainStep:
         """Say where the vocabulary came out smaller than asked."""
         facts = read_json(context.scratch("train") / "facts.json")
         facts["sha256"] = hash_file(context.folder / TOKENIZER)
-        if facts["vocab_size"] < facts["asked_vocab_size"]:
+        if facts["vocab_size"] < facts["asked_vocab_size"] and facts["algorithm"] != "byte":
             log.warn(_explain_small_vocabulary(facts, context.settings.tokenize))
         return {"tokenizer": facts}
 
@@ -60,7 +62,7 @@ class TrainStep:
 def _explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) -> str:
     return (
         f"the vocabulary has {facts['vocab_size']:,} tokens, not the {settings.vocab_size:,} asked for: "
-        f"{sum(facts['train_bytes'].values()):,} bytes of training text hold no more pairs that occur "
+        f"{sum(facts['train_bytes'].values()):,} bytes of training text hold no more that occur "
         f"{settings.min_frequency} times (tokenize.min_frequency)"
     )
 
@@ -68,19 +70,21 @@ def _explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) 
 class TrainingText:
     """The text that a tokenizer is trained on, as batches of slices; counts what it gave out.
 
-    Where there is more than `max_train_bytes`, each document is in or out by a number drawn from its id, at one
-    rate for all sources, so that neither the order of files nor the number of workers matters.
+    Each document is in or out by a number drawn from its id, at the rate of its source, so that neither the order
+    of files nor the number of workers matters. May be gone through more than once.
     """
 
     def __init__(self, context: Context) -> None:
         self._context = context
         self._survey = Survey.load(context)
-        total = sum(self._survey.train_bytes.values())
-        self.rate = min(1.0, context.settings.tokenize.max_train_bytes / total) if total else 1.0
+        settings = context.settings.tokenize
+        self.rates = sampling_rates(self._survey.train_bytes, settings.train_weights, settings.max_train_bytes)
         self.documents: Counter[str] = Counter()
         self.bytes: Counter[str] = Counter()
 
     def __iter__(self) -> Iterator[list[str]]:
+        self.documents.clear()
+        self.bytes.clear()
         for shard in plan_shards(self._context).shards:
             for document in read_shard(shard, self._context):
                 if isinstance(document, Document) and document.text and self._is_taken(document):
@@ -91,7 +95,27 @@ class TrainingText:
     def _is_taken(self, document: Document) -> bool:
         if self._survey.split.side(document) == "val":
             return False
-        return self.rate == 1.0 or share(self._survey.split.seed, "sample", document.id) < self.rate
+        return share(self._survey.split.seed, "sample", document.id) < self.rates[document.source]
+
+
+def sampling_rates(train_bytes: dict[str, int], weights: dict[str, float], max_train_bytes: int) -> dict[str, float]:
+    """The share of each source's documents that a tokenizer is trained on.
+
+    Args:
+        train_bytes: training text of each source (UTF-8 bytes).
+        weights: relative rates; a source that is not named has 1.
+        max_train_bytes: what the sample may come to, about (UTF-8 bytes).
+    Returns: rates from 0 to 1 in the proportion of the weights; the densest source is taken whole where it fits.
+    Raises: SettingsError if a weight names a source that is not there.
+    """
+    if unknown := sorted(set(weights) - set(train_bytes)):
+        raise SettingsError(
+            f"tokenize.train_weights names {unknown[0]!r}, but the sources are {', '.join(sorted(train_bytes))}"
+        )
+    rates = {source: weights.get(source, 1.0) for source in train_bytes}
+    weighted = sum(rates[source] * size for source, size in train_bytes.items())
+    scale = min(1 / max(rates.values()), max_train_bytes / max(1, weighted))
+    return {source: min(1.0, rate * scale) for source, rate in rates.items()}
 
 
 def slice_text(text: str, max_chars: int) -> list[str]:

@@ -1,8 +1,5 @@
 """Tokenizers: exact round trips, special tokens as text, equal bytes in every process, damaged files."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +9,8 @@ from hypothesis import strategies as st
 
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core.errors import InputError
-from llmforge.tokenize.algorithms import SPLIT_PATTERNS, train
+from llmforge.tokenize.algorithms import train
+from llmforge.tokenize.patterns import SPLIT_PATTERNS
 from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer, explained_panics, load_tokenizer
 from llmforge.tokenize.training import slice_text
 
@@ -139,33 +137,6 @@ def test_a_panic_of_the_library_becomes_an_error() -> None:
         fail(panic("stack overflow"))
     with pytest.raises(KeyboardInterrupt):
         fail(KeyboardInterrupt())
-
-
-TRAIN_AND_PRINT = """
-import sys
-from tests_text import TEXT
-from llmforge.config.tokenize import TokenizeSection
-from llmforge.tokenize.algorithms import train
-settings = TokenizeSection.model_validate({"algorithm": sys.argv[1], "vocab_size": 400, "min_frequency": 1})
-sys.stdout.buffer.write(train(settings, [[text] for text in TEXT]).to_str().encode())
-"""
-
-
-@pytest.mark.parametrize("algorithm", ["bpe"])
-def test_two_processes_train_the_same_tokenizer(tmp_path: Path, algorithm: str) -> None:
-    texts = [f"{word}{number} {word[::-1]} {number * number}" for number in range(60) for word in TEXT[0].split()]
-    (tmp_path / "tests_text.py").write_text(f"TEXT = {texts!r}\n")
-    results = []
-    for threads in ("1", "2"):
-        env = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
-            "RAYON_NUM_THREADS": threads,
-        }
-        command = [sys.executable, "-c", TRAIN_AND_PRINT, algorithm]
-        results.append(subprocess.run(command, env=env, capture_output=True, check=True, timeout=120).stdout)
-    assert len(results[0]) > 1000
-    assert results[0] == results[1]
 
 
 @given(text=st.text(alphabet="ab \n", max_size=80), limit=st.integers(1, 20))

@@ -1,0 +1,33 @@
+r"""Regular expressions that cut text into the pieces that tokens cannot cross.
+
+Alternatives are tried in order; leading blanks belong to the piece that follows. Possessive ranges such as
+`\p{N}{1,3}+` are left out: the Oniguruma engine of `tokenizers` reads them as "one or more times 1 to 3".
+"""
+
+SPLIT_PATTERNS = {
+    # Source: Radford et al. 2019, the GPT-2 encoder.
+    "gpt2": r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    # Source: tiktoken, cl100k_base; `\z` because `$` is the end of a line in Oniguruma.
+    "gpt4": r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s+\z|\s*[\r\n]|\s+(?!\S)|\s",
+    # Source: Dubey et al. 2024, the tokenizer that was released with Llama 3.
+    "llama3": r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+}
+
+_WORD = r"[\p{L}\p{M}]+"
+# Source: the Penn Treebank's conventions for contractions; abbreviations, numbers and addresses stay whole.
+WORD_RULES = "|".join(
+    (
+        r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]}']",  # web addresses, without the sentence's full stop
+        r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # mail addresses
+        r"(?:\p{L}\.){2,}",  # U.S., e.g.
+        r"(?i:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|Inc|Ltd|Co|Fig|al)\.(?!\p{L})",
+        r"\p{N}+(?:[.,:/-]\p{N}+)*%?",  # 1,234.56 and 12:30 and 2024-05-01 and 50%
+        r"(?i:n['’]t|['’](?:s|re|ve|ll|d|m))(?!\p{L})",  # the second half of a contraction
+        rf"{_WORD}(?=(?i:n['’]t)(?!\p{{L}}))",  # its first half: do|n't
+        rf"{_WORD}(?:['’](?!(?i:s|re|ve|ll|d|m|t)(?!\p{{L}})){_WORD}|-{_WORD}|\p{{N}}+)*",  # o'clock, well-known, H2
+        r"\.{3}|--+",  # an ellipsis, a dash
+        r"\S",
+    )
+)
