@@ -1,1 +1,1 @@
-"""Builds torchrun and deepspeed command lines, and runs them."""
+"""Starting training as several processes, and reading from disk how it ended."""

@@ -73,7 +73,7 @@ def data_warnings(
 ) -> list[str]:
     """What a user should know of the sources before trusting the training, one sentence each."""
     warnings = [
-        f"source {share.name!r} is never drawn: it fills no window of {context + 1} tokens"
+        f"source {share.name!r} is never drawn: {share.num_windows} windows of {context + 1} tokens, weight {share.weight:g}"
         for share in data.shares
         if share.num_draws == 0
     ]

@@ -13,7 +13,7 @@ from llmforge.core.hashing import hash_value
 from llmforge.pipeline.build import describe_environment
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.fingerprint import differences
-from llmforge.pipeline.inputs import Artifact
+from llmforge.pipeline.inputs import open_artifact
 from llmforge.pipeline.manifest import Manifest, write_manifest
 from llmforge.pipeline.records import describe
 from llmforge.train.plan import source_weights
@@ -26,10 +26,12 @@ PACKAGES = ("numpy", "safetensors", "tokenizers", "torch")
 State = Literal["running", "preempted", "finished", "diverged"]
 
 
-def training_identity(settings: Settings, store: Artifact) -> dict[str, Any]:
+def training_identity(settings: Settings) -> dict[str, Any]:
     """Everything that decides which training this is.
 
     The horizon, the strategy, the precision and the place are execution: training longer, or elsewhere, goes on.
+
+    Raises: InputError if the token store is missing or damaged.
     """
     weights = {name: weight for name, weight in sorted(source_weights(settings).items()) if weight != 1.0}
     return {
@@ -42,7 +44,7 @@ def training_identity(settings: Settings, store: Artifact) -> dict[str, Any]:
             "curate.sources.weight": weights,
         },
         "packages": {},
-        "inputs": {"stage tokenize": store.identity},
+        "inputs": {"stage tokenize": open_artifact(settings.run_folder, "tokenize").identity},
     }
 
 

@@ -9,6 +9,7 @@ import orjson
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.params import count_parameters
 from llmforge.config.schema import Settings
+from llmforge.core.errors import InputError
 from llmforge.core.files import to_json, write_bytes
 from llmforge.generate.text import generate_text
 from llmforge.tokenize.token_store import TokenStore
@@ -30,8 +31,13 @@ def final_results(settings: Settings, arch: Architecture, position: Position, fo
         position: where it ended.
         folder: holds the metrics, whose last line is the last step's.
     Returns: counts, mean losses (nats a token), bits per byte of the validation split beside the two baselines.
+    Raises: InputError if the metrics were lost.
     """
     lines = [orjson.loads(line) for line in folder.metrics.read_bytes().splitlines()]
+    if not lines or lines[-1]["step"] != position.step:
+        raise InputError(
+            f"{folder.metrics}: holds no line of the last step, {position.step:,}", "put a copy back, or train anew"
+        )
     last = lines[-1]
     return {
         "params": count_parameters(arch).total,

@@ -20,22 +20,22 @@ from llmforge.train.loop import Training, run_steps
 from llmforge.train.metrics import MetricsFile
 from llmforge.train.plan import batch_shape, plan_horizon, resolve_model
 from llmforge.train.prepare import Session, headline, open_data, prepare_strategy, restore
-from llmforge.train.record import Record
+from llmforge.train.record import Record, training_identity
 from llmforge.train.results import final_results, write_samples
 from llmforge.train.stage import TrainOutcome
 from llmforge.train.status import Status, is_launched_by_us
 
 
-def run_session(
-    settings: Settings, folder: TrainFolder, identity: dict[str, Any], *, force: bool, always: bool, strict: bool
-) -> TrainOutcome:
+def run_session(settings: Settings, folder: TrainFolder, *, force: bool, always: bool, strict: bool) -> TrainOutcome:
     """Bring the training to its horizon; every rank calls it. See `stage.train`."""
     end_with_launcher()
     if settings.train.threads is not None:
         torch.set_num_threads(settings.train.threads)
+    identity = training_identity(settings)
     arch = resolve_model(settings)
     horizon = plan_horizon(settings, arch)
-    log.decided("tokens", f"{horizon.tokens:,}", horizon.reason)
+    if settings.train.tokens == "auto":
+        log.decided("tokens", f"{horizon.tokens:,}", horizon.reason)
     world = join_world()
     record = begin(settings, folder, identity, anew=force, always=always) if world.rank == 0 else None
     ledger = Ledger(folder.ledger, writes=record is not None)

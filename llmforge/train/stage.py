@@ -17,11 +17,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError, LlmforgeError, Preempted
-from llmforge.pipeline.inputs import open_artifact
 from llmforge.pipeline.lock import run_lock
 from llmforge.pipeline.manifest import Manifest
 from llmforge.train.folder import TrainFolder
@@ -53,34 +52,33 @@ def train(settings: Settings, *, force: bool = False, always: bool = False, stri
     Raises: InputError, DivergedError, MachineError, SettingsError as they say; Preempted after a requested stop.
     """
     rank = launched_rank()
+    folder = TrainFolder(settings.run_folder)
     with _run_lock_of(settings, rank):
-        identity = training_identity(settings, open_artifact(settings.run_folder, "tokenize"))
-        folder = TrainFolder(settings.run_folder)
-        if not rank:
-            folder.recover()
-        done = find_finished(settings, identity, folder, force=force, always=always)
-        if done is not None:
-            return TrainOutcome("up to date", folder.path, done)
+        finished = find_finished(settings, folder, force=force, always=always)
+        if finished is not None:
+            return TrainOutcome("up to date", folder.path, finished)
         if rank:
             logging.getLogger("llmforge").setLevel(logging.ERROR)  # rank 0 speaks for all
-        with _reported(folder, rank):
-            from llmforge.train.session import run_session
+        try:
+            with _reported(folder, rank):
+                from llmforge.train.session import run_session
 
-            try:
-                return run_session(settings, folder, identity, force=force, always=always, strict=strict)
-            except Preempted:
-                if rank is None:
-                    raise
-                return TrainOutcome("preempted", folder.path, None)
+                return run_session(settings, folder, force=force, always=always, strict=strict)
+        except Preempted:
+            if rank is None:
+                raise
+            return TrainOutcome("preempted", folder.path, None)
 
 
-def find_finished(
-    settings: Settings, identity: dict[str, Any], folder: TrainFolder, *, force: bool, always: bool
-) -> Manifest | None:
+def find_finished(settings: Settings, folder: TrainFolder, *, force: bool, always: bool) -> Manifest | None:
     """The manifest of the training if it is finished as asked for; None if there is something to do.
 
-    Raises: InputError if another training stands there, or this one is damaged, and `force` is off.
+    Raises: InputError if tokens are missing, if another training stands there, or this one is damaged, and `force`
+        is off.
     """
+    identity = training_identity(settings)
+    if not launched_rank():
+        folder.recover()
     begun = folder.manifest()
     if begun is None or (force and always):
         return None

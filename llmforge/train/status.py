@@ -91,9 +91,9 @@ class StatusFolder:
         self._stop = folder / "stop"
 
     def clear(self) -> None:
-        """Forget requests and failures of an earlier session."""
-        self._stop.unlink(missing_ok=True)
-        for path in self._failures.glob("*.json"):
+        """Forget what an earlier session left."""
+        self.take_back_stop()
+        for path in (self._status, *self._failures.glob("*.json")):
             path.unlink(missing_ok=True)
 
     def write(self, status: Status) -> None:
@@ -107,6 +107,10 @@ class StatusFolder:
     def ask_to_stop(self) -> None:
         """Ask the run to save and end after its current step."""
         write_bytes(self._stop, b"")
+
+    def take_back_stop(self) -> None:
+        """Forget that somebody asked."""
+        self._stop.unlink(missing_ok=True)
 
     def stop_asked(self) -> bool:
         """Whether somebody asked."""
