@@ -196,8 +196,8 @@ def test_crowd_results_have_the_columns_of_a_batch_and_disagree(sample):
 
 
 def test_crowd_columns_are_those_of_a_real_batch(sample, real_data):
-    header = next(csv.reader((real_data / "mturk" / "requester_ui_header.csv").open()))
-    ours = next(csv.reader((sample.folder / "crowd" / "batch_results.csv").open()))
+    paths = (real_data / "mturk" / "requester_ui_header.csv", sample.folder / "crowd" / "batch_results.csv")
+    header, ours = (next(csv.reader(path.read_text().splitlines())) for path in paths)
     assert [name for name in ours if not name.startswith(("Input.", "Answer."))] == header
     assert ours.index("Input.term") == ours.index("Last7DaysApprovalRate") + 1
 

@@ -86,12 +86,12 @@ def test_no_module_of_the_list_can_do_harm():
 def test_build_platform_paths_and_addresses_are_taken_out():
     page = (
         "<div style='float:left'>\n  Python 3.11.7 [main, GCC 12.2.0]<br>Linux-6.1-x86_64-with-glibc2.36\n</div>"
-        f'<a href="file:{library_folders()[0]}/abc.py">here</a> f=&amp;lt;function&nbsp;f&nbsp;at&nbsp;0x7f01cafe&amp;gt; '
+        f'<a href="file:{library_folders()[0]}/abc.py">abc</a> &amp;lt;function&nbsp;f&nbsp;at&nbsp;0x7f01cafe&amp;gt; '
         "<object object at 0x7F01CAFE>"
     )
     assert page_scrubber()(page) == (
         "<div style='float:left'>\n  Python 3.11.7<br></div>"
-        f'<a href="file:{LIBRARY}/abc.py">here</a> f=&amp;lt;function&nbsp;f&amp;gt; <object object>'
+        f'<a href="file:{LIBRARY}/abc.py">abc</a> &amp;lt;function&nbsp;f&amp;gt; <object object>'
     )
 
 
