@@ -51,6 +51,9 @@ def _shown(value: object) -> str:
 
 
 def _changes(old: Any, new: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any, Any]]:
+    # A section that was all defaults stands nowhere: its settings are named one by one all the same.
+    old = {} if old is _ABSENT and isinstance(new, dict) and new else old
+    new = {} if new is _ABSENT and isinstance(old, dict) and old else new
     if isinstance(old, dict) and isinstance(new, dict):
         for key in sorted({*old, *new}):
             yield from _changes(old.get(key, _ABSENT), new.get(key, _ABSENT), (*path, str(key)))
