@@ -2,8 +2,9 @@
 
     LLMFORGE_FAULTS="kill@step=7,rank=1;nan@step=5"
 
-`kill` ends the process without a word before the step; `nan` makes the loss of the step not a number. Steps count
-from 1, as in metrics.jsonl. Without a rank, every rank is meant. The variable is read once, when a run starts.
+`kill` ends the process without a word before the step, `term` sends it SIGTERM, as a scheduler does, and `nan` makes
+the loss of the step not a number. Steps count from 1, as in metrics.jsonl. Without a rank, every rank is meant. The
+variable is read once, when a run starts.
 """
 
 import os
@@ -18,7 +19,7 @@ from llmforge.core.errors import SettingsError
 from llmforge.model.transformer import Transformer
 
 VARIABLE = "LLMFORGE_FAULTS"
-_KINDS = ("kill", "nan")
+_KINDS = ("kill", "term", "nan")
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,8 @@ class FaultInjector:
         kinds = {fault.kind for fault in self._mine if fault.step == step}
         if "kill" in kinds:
             os.kill(os.getpid(), signal.SIGKILL)
+        if "term" in kinds:
+            os.kill(os.getpid(), signal.SIGTERM)
         self._poisoned = "nan" in kinds
 
     def _poison(self, _model: nn.Module, _inputs: object, output: Tensor) -> Tensor:

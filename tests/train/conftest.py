@@ -3,49 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from pydoc_data.topics import topics
-from typing import Any
 
-import orjson
 import pytest
-from safetensors.numpy import load_file
+from tiny_run import make_settings
 
 from llmforge.config.schema import Settings
 from llmforge.pipeline.build import BuildOptions, build_stage
 from llmforge.tokenize.stage import TOKENIZE
+from llmforge.train.faults import VARIABLE
 from llmforge.train.stage import TrainOutcome, train
-
-CONTEXT, BATCH_SEQUENCES = 16, 8
-BATCH_TOKENS = CONTEXT * BATCH_SEQUENCES
-STEPS = 12
-
-
-def make_settings(folder: Path, **train_values: Any) -> Settings:
-    """Settings of the tiny run in `folder`; `train_values` replace values of its train section."""
-    values = {
-        "strategy": "auto",
-        "global_batch_tokens": BATCH_TOKENS,
-        "micro_batch_sequences": 2,
-        "tokens": STEPS * BATCH_TOKENS,
-        "precision": "fp32",
-        "log_every_steps": 1,
-        "eval_every_steps": 5,
-        "eval_tokens": 128,
-        "threads": 1,
-        "checkpoint": {"every_steps": 4},
-    }
-    return Settings.model_validate(
-        {
-            "run": {"name": "tiny", "dir": str(folder), "workers": 1},
-            "tokenize": {"data": str(folder / "text.jsonl"), "vocab_size": 300, "val_fraction": 0.1},
-            "model": {"layers": 2, "dim": 32, "heads": 2, "context": CONTEXT, "dropout": 0.1},
-            "train": values | train_values,
-        }
-    )
 
 
 @pytest.fixture(scope="session")
@@ -77,31 +49,10 @@ def undisturbed(tokenized: Path, tmp_path_factory: pytest.TempPathFactory) -> Tr
     return train(make_settings(folder))
 
 
-def losses(train_folder: Path) -> list[tuple[int, str, str, str]]:
-    """The deterministic fields of every line of the metrics, to the last bit."""
-    lines = [orjson.loads(line) for line in (train_folder / "metrics.jsonl").read_bytes().splitlines()]
-    return [
-        (
-            line["step"],
-            line["loss"].hex(),
-            line["grad_norm"].hex(),
-            float(line.get("val_loss", 0)).hex(),
-            line["data_hash"],
-        )
-        for line in lines
-    ]
-
-
-def final_weights(train_folder: Path) -> dict[str, bytes]:
-    """The weights of the newest checkpoint, as bytes."""
-    newest = max((train_folder / "checkpoints").glob("step-????????"))
-    return {name: tensor.tobytes() for name, tensor in load_file(newest / "weights.safetensors").items()}
-
-
-@pytest.fixture
-def train_apart() -> Callable[..., subprocess.Popen[str]]:
+@pytest.fixture(scope="session")
+def train_apart() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     """Train in a process of its own, which a test may break."""
-    started = []
+    started: list[subprocess.Popen[str]] = []
 
     def start(settings: Settings, **environment: str) -> subprocess.Popen[str]:
         process = subprocess.Popen(
@@ -116,4 +67,23 @@ def train_apart() -> Callable[..., subprocess.Popen[str]]:
     yield start
     for process in started:
         process.kill()
-        process.wait()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def killed(
+    tokenized: Path, train_apart: Callable[..., subprocess.Popen[str]], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """A folder with a run that was killed at step 10; there are checkpoints of steps 4 and 8."""
+    folder = tmp_path_factory.mktemp("killed")
+    shutil.copytree(tokenized, folder, dirs_exist_ok=True)
+    process = train_apart(make_settings(folder), **{VARIABLE: "kill@step=10"})
+    assert process.wait(timeout=120) == -signal.SIGKILL
+    return folder
+
+
+@pytest.fixture
+def stopped(killed: Path, tmp_path: Path) -> Settings:
+    """The settings of a copy of the killed run."""
+    shutil.copytree(killed, tmp_path, dirs_exist_ok=True)
+    return make_settings(tmp_path)
