@@ -4,10 +4,8 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Json, Sets, resolve
+from llmforge.cli.options import Config, Json, Sets
 from llmforge.cli.output import print_json, print_lines
-from llmforge.config.load import origin_of, to_yaml, walk
-from llmforge.config.problems import dotted
 
 Origin = Annotated[bool, typer.Option("--origin", help="Print each value with where it came from.")]
 
@@ -21,6 +19,10 @@ def add(app: typer.Typer) -> None:
 
 def show(config: Config = None, sets: Sets = None, origin: Origin = False, as_json: Json = False) -> None:
     """Print the resolved settings, every default written out."""
+    from llmforge.cli.call import resolve
+    from llmforge.config.load import origin_of, to_yaml, walk
+    from llmforge.config.problems import dotted
+
     loaded = resolve(config, sets).loaded
     if as_json:
         print_json(loaded.settings.model_dump(mode="json"))

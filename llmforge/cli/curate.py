@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers, resolve
-from llmforge.cli.stages import stage_command
+from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers
 
 Data = Annotated[
     str | None,
@@ -34,7 +33,10 @@ def curate(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Read sources, extract text, judge every document, and record every drop with its reason."""
+    """Read, extract and judge documents; every drop has its reason."""
+    from llmforge.cli.call import resolve
+    from llmforge.cli.stages import stage_command
+
     flags = {"curate.sources": ("--data", data and ({"path": data},)), "run.workers": ("--workers", workers)}
     call = resolve(
         config,

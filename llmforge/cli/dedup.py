@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers, resolve
-from llmforge.cli.stages import stage_command
+from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers
 
 Data = Annotated[
     str | None,
@@ -30,7 +29,10 @@ def dedup(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Remove exact and near-duplicates, each removal proven against the document that stays."""
+    """Remove exact and near-duplicates, each one proven."""
+    from llmforge.cli.call import resolve
+    from llmforge.cli.stages import stage_command
+
     flags = {"dedup.data": ("--data", data), "run.workers": ("--workers", workers)}
     call = resolve(
         config,

@@ -1,14 +1,11 @@
 """`llmforge init`."""
 
-from importlib import resources
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from llmforge.cli.output import print_lines
-from llmforge.config.load import DEFAULT_FILE
-from llmforge.config.problems import nearest
 from llmforge.core.errors import InputError, SettingsError
 from llmforge.core.files import write_bytes
 
@@ -21,8 +18,10 @@ def add(app: typer.Typer) -> None:
     app.command("init", epilog="Example: llmforge init laptop")(init)
 
 
-def init(preset: Preset = None, output: Target = Path(DEFAULT_FILE)) -> None:
+def init(preset: Preset = None, output: Target = Path("llmforge.yaml")) -> None:
     """Write a commented config to start from."""
+    from llmforge.config.problems import nearest
+
     shipped = find_configs()
     if preset is None:
         print_lines([f"{name:<16} {_first_comment(path)}" for name, path in sorted(shipped.items())])
@@ -40,7 +39,7 @@ def init(preset: Preset = None, output: Target = Path(DEFAULT_FILE)) -> None:
 
 def find_configs() -> dict[str, Path]:
     """The shipped configs by name: inside the package when installed, beside it in a checkout."""
-    package = Path(str(resources.files("llmforge")))
+    package = Path(__file__).parent.parent
     inside = package / "configs"
     folder = inside if inside.is_dir() else package.parent / "configs"
     return {path.stem: path for path in folder.glob("*.yaml")}

@@ -4,7 +4,6 @@ import typer
 
 from llmforge.cli.options import Json, RunFolder
 from llmforge.cli.output import print_json, print_lines
-from llmforge.cli.overview import overview, read_run
 
 
 def add(app: typer.Typer) -> None:
@@ -13,7 +12,9 @@ def add(app: typer.Typer) -> None:
 
 
 def inspect(run: RunFolder, as_json: Json = False) -> None:
-    """Show what a run did: the funnel, the tokens, the plan, the training and a sample of its text."""
+    """Show what a run did, from its manifests."""
+    from llmforge.cli.overview import overview, read_run
+
     manifests = read_run(run)
     if as_json:
         print_json({name: manifest.model_dump(mode="json", by_alias=True) for name, manifest in manifests.items()})

@@ -1,14 +1,9 @@
-"""Options that the commands share, and what they resolve to."""
+"""Options that the commands share. Only typer is imported here, so that --help answers at once."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-
-from llmforge.config.load import Loaded, load_settings
-from llmforge.config.schema import Settings
-from llmforge.core import log
 
 _RUNNING = "How to work"
 
@@ -33,37 +28,3 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.",
 Quiet = Annotated[bool, typer.Option("--quiet", help="Warnings and errors only.", rich_help_panel=_RUNNING)]
 Debug = Annotated[bool, typer.Option("--debug", help="More detail, and tracebacks.", rich_help_panel=_RUNNING)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
-
-
-@dataclass(frozen=True)
-class Call:
-    """How a command was called: its settings, and the options that change no result."""
-
-    loaded: Loaded
-    dry_run: bool = False
-    force: bool = False
-    strict: bool = False
-    as_json: bool = False
-
-    @property
-    def settings(self) -> Settings:
-        """The resolved settings."""
-        return self.loaded.settings
-
-
-def resolve(
-    config: Path | None,
-    sets: list[str] | None,
-    *,
-    flags: dict[str, tuple[str, Any]] | None = None,
-    quiet: bool = False,
-    debug: bool = False,
-    dry_run: bool = False,
-    force: bool = False,
-    strict: bool = False,
-    as_json: bool = False,
-) -> Call:
-    """Set up messages and resolve the settings; a flag that was not given (None) sets nothing."""
-    log.set_up(quiet=quiet, debug=debug)
-    given = {name: (flag, value) for name, (flag, value) in (flags or {}).items() if value is not None}
-    return Call(load_settings(config, sets or (), given), dry_run, force, strict, as_json)

@@ -48,7 +48,7 @@ def _documents(manifest: Manifest) -> list[str]:
     dropped = account.total.documents.dropped.most_common()
     rules = [["dropped by", "documents", "share"]]
     rules += [[rule, count(number), share(number, account.total.documents.came_in)] for rule, number in dropped]
-    return table(rows) + (["", *table(rules)] if dropped else [])
+    return [*table(rows), *(["", *table(rules)] if dropped else [])]
 
 
 def _flow_row(name: str, flow: Flow, kept_bytes: int) -> list[str]:
@@ -57,21 +57,25 @@ def _flow_row(name: str, flow: Flow, kept_bytes: int) -> list[str]:
 
 
 def _tokens(manifest: Manifest) -> list[str]:
-    results = manifest.results
-    return table(
-        [
-            ["split", "documents", "tokens", "text"],
-            *(
-                [
-                    split,
-                    count(results[f"{split}_documents"]),
-                    count(results[f"{split}_tokens"]),
-                    size(results[f"{split}_bytes"]),
-                ]
-                for split in ("train", "val")
-            ),
-        ]
-    ) + [f"vocabulary {count(results['vocab_size'])}, {results['bytes_per_token']:.2f} bytes per token"]
+    store, tokenizer = manifest.results["store"], manifest.results["tokenizer"]
+    rows = [["split", "documents", "tokens", "text"]]
+    rows += [
+        [split, count(part["num_documents"]), count(part["num_tokens"]), size(part["num_bytes"])]
+        for split, part in (("train", store["train"]), ("val", store["val"]))
+    ]
+    sources = [["source", "tokens", "bytes per token", "tokens per word"]]
+    sources += [
+        [name, count(part["num_tokens"]), f"{part['bytes_per_token']:.2f}", f"{part['tokens_per_word']:.2f}"]
+        for name, part in store["by_source"].items()
+    ]
+    lossless = "lossless" if tokenizer["lossless"] else "not lossless"
+    return [
+        f"{tokenizer['algorithm']}, vocabulary {count(tokenizer['vocab_size'])}, {lossless}",
+        "",
+        *table(rows),
+        "",
+        *table(sources),
+    ]
 
 
 def _plan(manifest: Manifest) -> list[str]:
@@ -85,5 +89,4 @@ def _plan(manifest: Manifest) -> list[str]:
 
 def _training(manifest: Manifest) -> list[str]:
     results = manifest.results
-    lines = [f"{name:<34} {value}" for name, value in results.items() if not isinstance(value, dict | list)]
-    return lines
+    return [f"{name:<34} {value}" for name, value in results.items() if not isinstance(value, dict | list)]

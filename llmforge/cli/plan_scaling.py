@@ -2,8 +2,7 @@
 
 import typer
 
-from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, resolve
-from llmforge.cli.stages import stage_command
+from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict
 
 
 def add(app: typer.Typer) -> None:
@@ -23,6 +22,9 @@ def plan_scaling(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """From a compute budget, a model size or the tokens at hand: what to train, on how much, at what cost."""
+    """Plan a training from a budget, a size or the tokens at hand."""
+    from llmforge.cli.call import resolve
+    from llmforge.cli.stages import stage_command
+
     call = resolve(config, sets, quiet=quiet, debug=debug, dry_run=dry_run, force=force, strict=strict, as_json=as_json)
     stage_command("plan-scaling", call)

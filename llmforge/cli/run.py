@@ -1,20 +1,11 @@
 """`llmforge run`."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from llmforge.cli import stages
 from llmforge.cli.curate import Data
-from llmforge.cli.options import Call, Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers, resolve
-from llmforge.cli.output import print_json
-from llmforge.cli.train import bring_up_training, report_training, training_to_dict
-from llmforge.config.load import write_run_yaml
-from llmforge.core import log
-from llmforge.core.errors import InputError
-from llmforge.pipeline.build import BuildOptions, plan_stage
-from llmforge.pipeline.lock import run_lock
-from llmforge.pipeline.runner import choose_stages
+from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers
 
 First = Annotated[str | None, typer.Option("--from", metavar="STAGE", help="The first stage to run.")]
 Last = Annotated[str | None, typer.Option("--to", metavar="STAGE", help="The last stage to run.")]
@@ -39,7 +30,10 @@ def run(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Run the whole chain, from raw text to a trained model; what is up to date stays as it is."""
+    """Run the whole chain, from raw text to a trained model."""
+    from llmforge.cli.call import resolve
+    from llmforge.cli.chain import chain
+
     flags = {"curate.sources": ("--data", data and ({"path": data},)), "run.workers": ("--workers", workers)}
     call = resolve(
         config,
@@ -52,38 +46,4 @@ def run(
         strict=strict,
         as_json=as_json,
     )
-    chosen = choose_stages(first, last)
-    if dry_run:
-        stages.show_plan({name: _plan(name, call) for name in chosen}, as_json)
-        return
-    with run_lock(call.settings.run_folder):
-        write_run_yaml(call.settings)
-        results = [_bring_up(name, call) for name in chosen]
-    if as_json:
-        print_json({"run": call.settings.run_folder.as_posix(), "stages": results})
-
-
-def _bring_up(name: str, call: Call) -> dict[str, Any]:
-    """Bring one stage up to date and report it."""
-    if name == "train":
-        status, manifest = bring_up_training(call)
-        report_training(call, status, manifest)
-        return training_to_dict(call, status, manifest)
-    built = stages.build(name, call.settings, BuildOptions(call.force, strict=call.strict))
-    stages.report(name, built)
-    return stages.to_dict(name, built)
-
-
-def _plan(name: str, call: Call) -> list[str]:
-    """What a dry run can say of a stage now; a stage whose input is not made yet says so."""
-    if name == "train":
-        from llmforge.train.plan import plan_training
-
-        return plan_training(call.settings)
-    try:
-        return plan_stage(stages.find_stage(name), call.settings, call.settings.run_folder)
-    except InputError as error:
-        if name == "curate":
-            raise
-        log.detail(str(error))
-        return ["reads what the stage before it will have made"]
+    chain(call, first, last)

@@ -1,5 +1,6 @@
 """`llmforge sample-data`."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +19,10 @@ def add(app: typer.Typer) -> None:
 
 
 def sample_data(folder: Folder, as_json: Json = False, quiet: Quiet = False) -> None:
-    """Make real corpora out of this Python installation: web archive, code, texts, crowd work; no download."""
+    """Make real corpora out of this Python, no download."""
     from llmforge.sample_data.make import make_sample_data
 
     log.set_up(quiet=quiet)
     made = make_sample_data(folder)
     if as_json:
-        print_json(made)
+        print_json({name: asdict(corpus) for name, corpus in made.items()})

@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from llmforge.cli.options import Call
+from llmforge.cli.call import Call
 from llmforge.cli.output import print_json, print_lines
 from llmforge.cli.summary import summarize
 from llmforge.config.load import write_run_yaml

@@ -1,5 +1,7 @@
 """One line for each stage: what it did, from its manifest."""
 
+from pathlib import Path
+
 from llmforge.cli.output import count, duration, share, size
 from llmforge.pipeline.build import Built
 from llmforge.pipeline.manifest import Manifest
@@ -32,12 +34,20 @@ def _funnel(manifest: Manifest) -> str:
 
 
 def _tokens(manifest: Manifest) -> str:
-    results = manifest.results
-    train, val = results["train_tokens"], results["val_tokens"]
-    per_token = results["bytes_per_token"]
-    return f"{count(train)} training and {count(val)} validation tokens, {per_token:.2f} bytes per token"
+    train, val = manifest.results["store"]["train"], manifest.results["store"]["val"]
+    per_token = train["num_bytes"] / train["num_tokens"]
+    tokens = f"{count(train['num_tokens'])} training and {count(val['num_tokens'])} validation tokens"
+    return f"{tokens}, {per_token:.2f} bytes per token"
 
 
 def _plan(manifest: Manifest) -> str:
     recommended = manifest.results["recommended"]
     return f"{count(recommended['params'])} parameters on {count(recommended['tokens'])} tokens"
+
+
+def summarize_training(status: str, manifest: Manifest, folder: Path) -> str:
+    """One line: steps, tokens and losses of a finished training."""
+    results = manifest.results
+    took = status if status == "up to date" else f"{status} in {duration(manifest.wall_s)}"
+    outcome = f"{count(results['steps'])} steps, {count(results['tokens'])} tokens"
+    return f"{'train':<13} {outcome}, validation {results['val_bits_per_byte']:.3f} bits per byte   {took}   {folder}"

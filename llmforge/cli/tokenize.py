@@ -4,8 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers, resolve
-from llmforge.cli.stages import stage_command
+from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers
 
 Data = Annotated[
     str | None,
@@ -32,7 +31,10 @@ def tokenize(
     quiet: Quiet = False,
     debug: Debug = False,
 ) -> None:
-    """Train a tokenizer and encode the documents into the token store."""
+    """Train a tokenizer and encode the documents."""
+    from llmforge.cli.call import resolve
+    from llmforge.cli.stages import stage_command
+
     flags = {"tokenize.data": ("--data", data), "run.workers": ("--workers", workers)}
     call = resolve(
         config,

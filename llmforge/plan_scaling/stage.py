@@ -82,8 +82,10 @@ def plan_for(settings: Settings, inputs: Inputs) -> planning.Plan:
     artifact = inputs.artifact(_TOKENIZE)
     if artifact is None:
         return planning.make_plan(settings, None, None, settings.tokenize.vocab_size)
-    results = artifact.manifest.results
-    return planning.make_plan(settings, results["train_tokens"], results["bytes_per_token"], results["vocab_size"])
+    train = artifact.manifest.results["store"]["train"]
+    vocab_size = artifact.manifest.results["tokenizer"]["vocab_size"]
+    bytes_per_token = train["num_bytes"] / train["num_tokens"]
+    return planning.make_plan(settings, train["num_tokens"], bytes_per_token, vocab_size)
 
 
 PLAN_SCALING = PlanScalingStage()
