@@ -24,6 +24,9 @@ class TokenizeSection(Section):
     """Training a tokenizer and encoding with it."""
 
     data: str | None = execution(None, description="a folder or file of JSONL or Parquet, instead of dedup's output")
+    tokenizer: str | None = execution(
+        None, description="an existing one, used as it is: tokenizer.json, vocab.json, .tiktoken or .model"
+    )
     algorithm: Algorithm = Field("bpe", description="bpe: byte-level BPE, lossless")
     split_pattern: Literal["gpt2", "gpt4", "llama3"] = Field(
         "gpt2", description="pieces that no merge of a BPE crosses"

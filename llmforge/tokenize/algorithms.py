@@ -21,6 +21,7 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core.errors import SettingsError
 from llmforge.tokenize.patterns import SPLIT_PATTERNS, WORD_RULES
+from llmforge.tokenize.sentencepiece import convert, parse_model, train_sentencepiece
 from llmforge.tokenize.tokenizer import EOS_TOKEN, explained_panics
 from llmforge.tokenize.vocabulary import byte_pieces, edit, without_added_tokens
 
@@ -61,12 +62,7 @@ def _train_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     Source: Sennrich et al. 2016 for the merges; Radford et al. 2019 for bytes as the alphabet.
     """
     tokenizer = Tokenizer(models.BPE())
-    if settings.split_pattern == "gpt2" and not settings.split_digits:
-        # The same pattern, built in.
-        tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
-    else:
-        as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-        tokenizer.pre_tokenizer = pre_tokenizers.Sequence([*_splits(settings), as_bytes])
+    tokenizer.pre_tokenizer = split_into_bytes(settings.split_pattern, settings.split_digits)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=settings.vocab_size - 1,  # the end-of-document token comes last
@@ -86,7 +82,7 @@ def _train_char_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     # Half of the room at most is for characters, the rest for merges.
     alphabet = _frequent_characters(texts, room // 2)
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_splits(settings))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_splits(settings.split_pattern, settings.split_digits))
     trainer = trainers.BpeTrainer(
         vocab_size=room,
         min_frequency=settings.min_frequency,
@@ -102,7 +98,7 @@ def _train_byte(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     """No vocabulary to learn: one token a byte."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     tokenizer = Tokenizer(models.BPE(vocab={char: place for place, char in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
+    tokenizer.pre_tokenizer = split_into_bytes("gpt2")
     tokenizer.decoder = decoders.ByteLevel()
     return tokenizer
 
@@ -113,7 +109,7 @@ def _train_char(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     _require(room >= 1, settings, "char keeps 256 tokens for bytes")
     alphabet = sorted(_frequent_characters(texts, room))
     tokenizer = Tokenizer(models.BPE(vocab={char: place for place, char in enumerate(alphabet)}, merges=[]))
-    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_splits(settings))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(_splits(settings.split_pattern, settings.split_digits))
     return _with_byte_fallback(tokenizer)
 
 
@@ -156,10 +152,12 @@ def _train_words(settings: TokenizeSection, texts: Texts) -> Tokenizer:
 
 
 def _train_sentencepiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:
-    from llmforge.tokenize.sentencepiece import train_sentencepiece
+    """Subwords that may begin with blanks, by frequency or by likelihood, through the SentencePiece library.
 
+    Source: Kudo and Richardson 2018; for unigram Kudo 2018.
+    """
     kind = settings.algorithm.removeprefix("sentencepiece_")
-    return train_sentencepiece(kind, settings.vocab_size - 1, settings.split_digits, texts)
+    return convert(parse_model(train_sentencepiece(kind, settings.vocab_size - 1, settings.split_digits, texts)))
 
 
 _TRAINERS = {
@@ -176,9 +174,17 @@ _TRAINERS = {
 }
 
 
-def _splits(settings: TokenizeSection) -> list[pre_tokenizers.PreTokenizer]:
-    digits = [pre_tokenizers.Digits(individual_digits=True)] if settings.split_digits else []
-    return [*digits, pre_tokenizers.Split(Regex(SPLIT_PATTERNS[settings.split_pattern]), "isolated")]
+def split_into_bytes(split_pattern: str, split_digits: bool = False) -> pre_tokenizers.PreTokenizer:
+    """The pre-tokenizer of a byte-level tokenizer: pieces by a named pattern, each written as bytes."""
+    if split_pattern == "gpt2" and not split_digits:
+        return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)  # the same pattern, built in
+    as_bytes = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    return pre_tokenizers.Sequence([*_splits(split_pattern, split_digits), as_bytes])
+
+
+def _splits(split_pattern: str, split_digits: bool) -> list[pre_tokenizers.PreTokenizer]:
+    digits = [pre_tokenizers.Digits(individual_digits=True)] if split_digits else []
+    return [*digits, pre_tokenizers.Split(Regex(SPLIT_PATTERNS[split_pattern]), "isolated")]
 
 
 def _word_splitter(algorithm: str) -> pre_tokenizers.PreTokenizer:

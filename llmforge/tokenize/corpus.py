@@ -13,6 +13,9 @@ from llmforge.pipeline.inputs import InputFile
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.tokenize.token_store import Split
 
+TOKENIZER_SOURCE = ":tokenizer"
+"""Under this name, which no source of text has, the files of an existing tokenizer are among the inputs."""
+
 
 def plan_shards(context: Context) -> Plan:
     """One shard for every shard of the dedup artifact, or for every file of the user's."""
@@ -24,6 +27,7 @@ def plan_shards(context: Context) -> Plan:
         works = [
             ({"path": str(file.path), "source": file.source, "locator": file.locator}, file.locator, file.num_bytes)
             for file in context.inputs.files
+            if file.source != TOKENIZER_SOURCE
         ]
     return Plan(tuple(Shard(index, name, work, size) for index, (work, name, size) in enumerate(works)))
 

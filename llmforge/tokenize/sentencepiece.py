@@ -20,7 +20,11 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers
 from llmforge.core.errors import InputError, MachineError
 
 SPACE = "\u2581"
-_NORMAL, _UNKNOWN = 1, 2
+_NORMAL, _UNKNOWN, _USER_DEFINED = 1, 2, 4
+# Control and byte pieces stand for no text; at this score they lose to every other way of writing theirs.
+_NEVER = -1e5
+# Sums of scores that are multiples of this are exact in 32 and in 64 bits: ties are broken alike by both libraries.
+_SCORE_UNIT = 2.0**-8
 # Sums of likelihoods depend on how many threads share them: a fixed number, whatever the machine has.
 _TRAINER_THREADS = 2
 _SENTENCE_CHARS = 4000  # the BPE trainer counts places in a sentence in 16 bits
@@ -38,16 +42,18 @@ class SentencePieceModel:
     remove_extra_whitespaces: bool
 
 
-def train_sentencepiece(kind: str, vocab_size: int, split_digits: bool, texts: Iterable[list[str]]) -> Tokenizer:
+def train_sentencepiece(kind: str, vocab_size: int, split_digits: bool, texts: Iterable[list[str]]) -> bytes:
     """Train with the SentencePiece library, without any normalisation, and with bytes for rare characters.
 
     Its trainer keeps the whole training text in memory, and gives the same model in every process.
+    Scores are rounded to 1/256.
 
     Args:
         kind: bpe or unigram.
         vocab_size: tokens (count); fewer where the text does not hold as many.
         split_digits: each digit is a piece of its own.
         texts: batches of text.
+    Returns: the content of a `.model` file.
     Raises: MachineError if the library is not installed; InputError if it cannot train on this text.
     """
     try:
@@ -80,7 +86,7 @@ def train_sentencepiece(kind: str, vocab_size: int, split_digits: bool, texts: I
         )
     except (RuntimeError, ValueError) as error:
         raise InputError(f"SentencePiece cannot train on this text: {error}") from error
-    return convert(parse_model(model.getvalue()))
+    return _round_scores(model.getvalue())
 
 
 def _sentences(texts: Iterable[list[str]]) -> Iterator[str]:
@@ -98,7 +104,8 @@ def convert(model: SentencePieceModel) -> Tokenizer:
     Raises: InputError if it is neither a unigram nor a BPE model.
     """
     if model.kind == "unigram":
-        scored = [(piece, score) for piece, score, _ in model.pieces]
+        in_text = (_NORMAL, _USER_DEFINED)
+        scored = [(piece, score if type_ in in_text else _NEVER) for piece, score, type_ in model.pieces]
         unknown = next((place for place, (_, _, type_) in enumerate(model.pieces) if type_ == _UNKNOWN), None)
         tokenizer = Tokenizer(models.Unigram(scored, unknown, model.byte_fallback))
     elif model.kind == "bpe":
@@ -169,6 +176,22 @@ def parse_model(data: bytes) -> SentencePieceModel:
     )
 
 
+def _round_scores(data: bytes) -> bytes:
+    """The model with every score rounded; all else stays as it is."""
+    model = bytearray(data)
+    place = 0
+    while place < len(data):
+        start = place
+        number, value, place = _field(data, place)
+        if number != 1:
+            continue
+        piece, score, _ = _piece(value)
+        (old, new) = (struct.pack("<Bf", 0x15, number) for number in (score, round(score / _SCORE_UNIT) * _SCORE_UNIT))
+        at = data.index(old, start + len(piece.encode()), place)
+        model[at : at + len(old)] = new
+    return bytes(model)
+
+
 def _piece(data: bytes) -> tuple[str, float, int]:
     fields = dict(_fields(data))
     (score,) = struct.unpack("<f", fields.get(2, b"\0\0\0\0"))
@@ -179,17 +202,24 @@ def _fields(data: bytes) -> Iterator[tuple[int, Any]]:
     """Fields of a protocol-buffer message: (number, integer or bytes)."""
     place = 0
     while place < len(data):
-        key, place = _varint(data, place)
-        number, wire = key >> 3, key & 7
-        if wire == 0:
-            value, place = _varint(data, place)
-            yield number, value
-            continue
-        length, place = _varint(data, place) if wire == 2 else ({1: 8, 5: 4}[wire] if wire in (1, 5) else -1, place)
-        if length < 0 or place + length > len(data):
-            raise ValueError(f"field {number} of wire type {wire} is cut short at byte {place}")
-        yield number, data[place : place + length]
-        place += length
+        number, value, place = _field(data, place)
+        yield number, value
+
+
+def _field(data: bytes, place: int) -> tuple[int, Any, int]:
+    """The field that begins at `place`: its number, its value, and where the next one begins."""
+    key, place = _varint(data, place)
+    number, wire = key >> 3, key & 7
+    if wire == 0:
+        value, place = _varint(data, place)
+        return number, value, place
+    if wire == 2:
+        length, place = _varint(data, place)
+    else:
+        length = {1: 8, 5: 4}.get(wire, len(data))
+    if place + length > len(data):
+        raise ValueError(f"field {number} of wire type {wire} is cut short at byte {place}")
+    return number, data[place : place + length], place + length
 
 
 def _varint(data: bytes, place: int) -> tuple[int, int]:

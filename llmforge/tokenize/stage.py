@@ -1,7 +1,7 @@
 """The tokenize stage: clean documents become a tokenizer and a token store.
 
     survey   measure the text, and split off validation by candidate component
-    train    train the tokenizer on training documents only
+    train    train the tokenizer on training documents only (or take an existing one)
     encode   write each document's tokens, boundaries, id and URL; then the index and the tokenizer's card
 
 runs/<run>/tokenize/
@@ -14,10 +14,12 @@ from pathlib import Path
 from llmforge.config.schema import Settings
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.document_files import find_document_files
-from llmforge.pipeline.inputs import Inputs, open_artifact
+from llmforge.pipeline.inputs import InputFile, Inputs, open_artifact
 from llmforge.pipeline.stage import Step
 from llmforge.pipeline.warnings import check_bad_fraction
+from llmforge.tokenize.corpus import TOKENIZER_SOURCE
 from llmforge.tokenize.encode import EncodeStep
+from llmforge.tokenize.existing import find_tokenizer_files
 from llmforge.tokenize.survey import SurveyStep
 from llmforge.tokenize.training import TrainStep
 
@@ -32,15 +34,22 @@ class TokenizeStage:
     steps: tuple[Step, ...] = (SurveyStep(), TrainStep(), EncodeStep())
 
     def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
-        """The dedup artifact, or the user's own JSON-lines and Parquet files."""
-        if settings.tokenize.data is not None:
-            return Inputs(files=find_document_files(settings.tokenize.data))
-        return Inputs(artifacts=(("dedup", open_artifact(run_folder, "dedup")),))
+        """The dedup artifact, or the user's own JSON-lines and Parquet files; and an existing tokenizer's files."""
+        data, existing = settings.tokenize.data, settings.tokenize.tokenizer
+        own = find_document_files(data) if data is not None else ()
+        artifacts = () if data is not None else (("dedup", open_artifact(run_folder, "dedup")),)
+        return Inputs((*own, *tokenizer_inputs(existing)), artifacts)
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
         """Too many bad records stop the stage; a validation share far from what was asked is a warning."""
         check_bad_fraction(counts, settings.tokenize.max_bad_fraction)
         return validation_warnings(counts, settings.tokenize.val_fraction)
+
+
+def tokenizer_inputs(path: str | None) -> tuple[InputFile, ...]:
+    """The files of an existing tokenizer, known by their content."""
+    files = find_tokenizer_files(path) if path is not None else ()
+    return tuple(InputFile(file, TOKENIZER_SOURCE, file.name, file.stat().st_size) for file in files)
 
 
 def validation_warnings(counts: Counts, val_fraction: float) -> list[str]:

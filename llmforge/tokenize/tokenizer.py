@@ -26,6 +26,7 @@ from llmforge.core.files import read_json, write_bytes, write_json
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 EOS_TOKEN = "<|endoftext|>"
+_MAX_VOCAB_SIZE = 1 << 24
 
 
 @contextmanager
@@ -70,9 +71,13 @@ class Tokenizer:
             raise InputError(f"the tokenizer has no token {eos_token!r}", "name its end-of-document token")
         self._library = library_tokenizer
         self._library.encode_special_tokens = True  # control tokens in text are text
+        self._library.no_truncation()  # others' files may ask for either
+        self._library.no_padding()
         self.eos_token = eos_token
         self.eos_id: int = eos_id
         self.vocab_size: int = max(library_tokenizer.get_vocab(with_added_tokens=True).values()) + 1
+        if self.vocab_size > _MAX_VOCAB_SIZE:
+            raise InputError(f"the tokenizer's highest id is {self.vocab_size - 1:,}", "its file is damaged or hostile")
 
     def encode(self, text: str) -> NDArray[np.uint32]:
         """Ids of one text, without an end token."""
@@ -119,22 +124,28 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
     Raises: InputError if a file is missing, damaged or no tokenizer.
     """
-    path = folder / TOKENIZER
     eos_token = read_json(folder / TOKENIZER_CONFIG).get("eos_token")
+    return Tokenizer(read_library_tokenizer(folder / TOKENIZER), str(eos_token))
+
+
+def read_library_tokenizer(path: Path) -> tokenizers.Tokenizer:
+    """Read a `tokenizer.json`.
+
+    Raises: InputError if the file is missing, damaged or no tokenizer.
+    """
     if not path.is_file():
         raise InputError(f"{path}: no such file")
     try:
         with explained_panics(str(path)):
-            library_tokenizer = tokenizers.Tokenizer.from_file(str(path))
+            return tokenizers.Tokenizer.from_file(str(path))
     except InputError:
         raise
     except Exception as error:  # the library raises bare Exception
         raise InputError(f"{path}: not a tokenizer ({error})", "the file is damaged; rebuild it") from error
-    return Tokenizer(library_tokenizer, str(eos_token))
 
 
 @cache
-def _byte_alphabet() -> dict[str, int]:
+def byte_alphabet() -> dict[str, int]:
     """The byte that each character of a byte-level vocabulary stands for.
 
     Printable bytes stand for themselves, the others for characters from U+0100 on, in order.
@@ -147,7 +158,7 @@ def _byte_alphabet() -> dict[str, int]:
 
 
 def _byte_level(piece: str) -> bytes:
-    return bytes(_byte_alphabet()[char] for char in piece)
+    return bytes(byte_alphabet()[char] for char in piece)
 
 
 def _byte_fallback(piece: str) -> bytes:

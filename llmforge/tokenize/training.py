@@ -1,8 +1,9 @@
 """Step 2: train the tokenizer on a stream of training text, never on a validation document."""
 
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core import log
@@ -15,11 +16,13 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.tokenize.algorithms import is_lossless, train
 from llmforge.tokenize.corpus import plan_shards, read_shard, share
+from llmforge.tokenize.existing import round_trips, use_existing
 from llmforge.tokenize.survey import Survey
 from llmforge.tokenize.tokenizer import EOS_TOKEN, TOKENIZER, TOKENIZER_CONFIG, Tokenizer, library_threads
 
 # The trainer keeps every distinct piece in memory: a run of megabytes without a blank must not be one piece.
 _SLICE_CHARS = 10_000
+_FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 
 
 class TrainStep:
@@ -32,31 +35,40 @@ class TrainStep:
         return Plan((Shard(0, "the training text", {}, sum(Survey.load(context).train_bytes.values())),))
 
     def run_shard(self, shard: Shard, context: Context) -> Counts:
-        """Write `tokenizer.json` and `tokenizer_config.json`."""
+        """Train, or take the existing one; write `tokenizer.json` and `tokenizer_config.json`."""
         settings, sample = context.settings.tokenize, TrainingText(context)
-        with library_threads(context.settings.run.workers or num_cores()):
-            trained = train(settings, sample)
-        tokenizer = Tokenizer(trained, EOS_TOKEN)
+        if settings.tokenizer is not None:
+            tokenizer = use_existing(settings.tokenizer, settings.split_pattern)
+            facts = {"algorithm": "existing", "lossless": round_trips(tokenizer)}
+        else:
+            with library_threads(context.settings.run.workers or num_cores()):
+                tokenizer = Tokenizer(train(settings, sample), EOS_TOKEN)
+            facts = describe_training(settings, sample)
         tokenizer.save(context.output(TOKENIZER), context.output(TOKENIZER_CONFIG))
-        facts = {
-            "algorithm": settings.algorithm,
-            "vocab_size": tokenizer.vocab_size,
-            "asked_vocab_size": settings.vocab_size,
-            "train_documents": dict(sample.documents),
-            "train_bytes": dict(sample.bytes),
-            "sampling_rates": sample.rates,
-            "lossless": is_lossless(settings),
-        }
-        write_json(context.scratch("train") / "facts.json", facts)
+        write_json(context.scratch("train") / "facts.json", {**facts, "vocab_size": tokenizer.vocab_size})
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:
         """Say where the vocabulary came out smaller than asked."""
         facts = read_json(context.scratch("train") / "facts.json")
         facts["sha256"] = hash_file(context.folder / TOKENIZER)
-        if facts["vocab_size"] < facts["asked_vocab_size"] and facts["algorithm"] != "byte":
+        if facts["vocab_size"] < facts.get("asked_vocab_size", 0):
             log.warn(_explain_small_vocabulary(facts, context.settings.tokenize))
         return {"tokenizer": facts}
+
+
+def describe_training(settings: TokenizeSection, sample: "TrainingText") -> dict[str, Any]:
+    """What the tokenizer was trained on, and what it promises."""
+    facts: dict[str, Any] = {
+        "algorithm": settings.algorithm,
+        "lossless": is_lossless(settings),
+        "train_documents": dict(sample.documents),
+        "train_bytes": dict(sample.bytes),
+        "sampling_rates": sample.rates,
+    }
+    if settings.algorithm != "byte":  # which has 256 bytes and an end token, whatever is asked
+        facts["asked_vocab_size"] = settings.vocab_size
+    return facts
 
 
 def _explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) -> str:
@@ -90,7 +102,12 @@ class TrainingText:
                 if isinstance(document, Document) and document.text and self._is_taken(document):
                     self.documents[document.source] += 1
                     self.bytes[document.source] += document.num_bytes
-                    yield slice_text(document.text, _SLICE_CHARS)
+                    yield slice_text(self._normalize(document.text), _SLICE_CHARS)
+
+    def _normalize(self, text: str) -> str:
+        """The text as the tokenizer will see it."""
+        form = _FORMS.get(self._context.settings.tokenize.normalization)
+        return unicodedata.normalize(form, text) if form else text
 
     def _is_taken(self, document: Document) -> bool:
         if self._survey.split.side(document) == "val":
