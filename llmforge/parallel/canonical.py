@@ -21,7 +21,7 @@ _OPTIMIZER_NAME = "optimizer"
 
 
 def save_weights(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
-    """Write full weights, whole or not at all."""
+    """Write full weights, whole or not at all; while it writes, they are in memory twice."""
     write_bytes(folder / WEIGHTS, save({name: tensor.cpu().contiguous() for name, tensor in weights}))
 
 

@@ -59,9 +59,9 @@ def adamw(named):
     return torch.optim.AdamW([p for _, p in named], lr=1.0, weight_decay=0.1)
 
 
-def prepared(world, name, arch, optimizer=sgd, max_grad_norm=1e9):
+def prepared(world, name, arch, optimizer=sgd, max_grad_norm=1e9, precision="fp32"):
     train = TrainSection(strategy=name, max_grad_norm=max_grad_norm)
-    strategy = create_strategy(train, precision="fp32", world=world)
+    strategy = create_strategy(train, precision=precision, world=world)
     strategy.prepare(lambda: Transformer(arch), optimizer, seed=7)
     return strategy
 
@@ -147,6 +147,13 @@ def nan_case(world, name):
     return finite, unchanged, step(strategy, 1)
 
 
+def bf16_case(world, name):
+    """Two steps in bf16, and the types that the canonical state has."""
+    strategy = prepared(world, name, architecture("llama2"), precision="bf16")
+    losses = [step(strategy, number) for number in range(2)]
+    return losses, {str(tensor.dtype) for _, tensor in strategy.full_state()}
+
+
 def empty_case(world, name):
     """A batch without any valid target."""
     strategy = prepared(world, name, architecture("gpt2"))
@@ -165,6 +172,7 @@ CASES = {
     "no clipping": (clipping_case, 1e9),
     "sgd": (training_case, sgd, 0.3),
     "adamw": (training_case, adamw, 3e-3),
+    "bf16": (bf16_case,),
     "nan": (nan_case,),
     "empty": (empty_case,),
 }
@@ -235,6 +243,16 @@ def test_twenty_steps_give_the_losses_of_one_process(single, ranks, optimizer):
         if optimizer == "sgd":
             for name, weight in rank[optimizer][2].items():
                 assert np.abs(weight - weights[name]).max() <= 1e-5, name
+
+
+def test_bf16_computes_near_fp32_over_fp32_weights(single, ranks):
+    in_fp32 = prepared(join_world({}), "single", architecture("llama2"))
+    expected = [step(in_fp32, number) for number in range(2)]
+    for results in [single[1], *ranks[1]]:
+        losses, dtypes = results["bf16"]
+        assert losses == pytest.approx(expected, rel=1e-3)
+        assert losses != expected
+        assert dtypes == {"torch.float32"}
 
 
 def test_resume_with_dropout_is_bit_exact(single, ranks):

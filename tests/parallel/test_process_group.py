@@ -1,6 +1,9 @@
-import pytest
+import socket
 
-from llmforge.core.errors import SettingsError
+import pytest
+import torch.distributed as dist
+
+from llmforge.core.errors import MachineError, SettingsError
 from llmforge.parallel.process_group import join_world, launched_size
 
 
@@ -30,3 +33,16 @@ def test_an_environment_that_makes_no_sense_is_refused_before_connecting(environ
     with pytest.raises(SettingsError, match="torchrun") as caught:
         launched_size(environment)
     assert message in caught.value.what
+
+
+@pytest.mark.dist
+def test_a_world_that_nobody_answers_in_ends_with_the_time(monkeypatch):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free_port = probe.getsockname()[1]
+    monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+    monkeypatch.setenv("MASTER_PORT", str(free_port))
+    with pytest.raises(MachineError, match=r"rank 1 of 2 could not reach the others within 2 s") as caught:
+        join_world(launched(WORLD_SIZE="2"), timeout_s=2)
+    assert "MASTER_ADDR" in caught.value.hint
+    assert not dist.is_initialized()
