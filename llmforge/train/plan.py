@@ -1,6 +1,5 @@
 """What a training will be, before torch is loaded: architecture, horizon, and how a batch is spread."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from llmforge.config.schema import Settings
 from llmforge.config.train import TrainSection
 from llmforge.core.errors import InputError, SettingsError
 from llmforge.core.files import read_json
+from llmforge.curate.sources import name_sources
 from llmforge.pipeline.inputs import open_artifact
 
 # Weights and the two moments of Adam, four bytes each: what a checkpoint holds for every parameter.
@@ -115,9 +115,13 @@ def _planned_tokens(settings: Settings, num_params: int) -> tuple[int, str]:
     return int(recommended["tokens"]), reason
 
 
-def source_weights(settings: Settings) -> Mapping[str, float]:
-    """How often an epoch draws each source that has a name in the settings."""
-    return {source.name: source.weight for source in settings.curate.sources if source.name is not None}
+def source_weights(settings: Settings) -> dict[str, float]:
+    """How often an epoch draws each source, by name, where the settings say anything but once."""
+    sources = settings.curate.sources
+    if all(source.weight == 1.0 for source in sources):
+        return {}  # names that come from paths need not be found
+    named = zip(name_sources(sources), sources, strict=True)
+    return {name: source.weight for name, source in named if source.weight != 1.0}
 
 
 def resolve_model(settings: Settings) -> Architecture:

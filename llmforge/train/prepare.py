@@ -73,12 +73,13 @@ def data_warnings(
 ) -> list[str]:
     """What a user should know of the sources before trusting the training, one sentence each."""
     warnings = [
-        f"source {share.name!r} is never drawn: {share.num_windows} windows of {context + 1} tokens, weight {share.weight:g}"
+        f"source {share.name!r} is never drawn: {share.num_windows} windows of {context + 1} tokens at a weight of "
+        f"{share.weight:g}"
         for share in data.shares
         if share.num_draws == 0
     ]
     unknown = sorted(set(weights) - {share.name for share in data.shares})
-    warnings += [f"source {name!r} stands in curate.sources, but has no training tokens" for name in unknown]
+    warnings += [f"source {name!r} has a weight, but no training tokens" for name in unknown]
     if validation.num_windows == 0:
         warnings.append("the validation split is empty: there will be no validation loss")
     return warnings

@@ -33,7 +33,6 @@ def training_identity(settings: Settings) -> dict[str, Any]:
 
     Raises: InputError if the token store is missing or damaged.
     """
-    weights = {name: weight for name, weight in sorted(source_weights(settings).items()) if weight != 1.0}
     return {
         "stage": STAGE,
         "version": VERSION,
@@ -41,7 +40,7 @@ def training_identity(settings: Settings) -> dict[str, Any]:
         "settings": {
             "train": identity_settings(settings.train),
             "model": identity_settings(settings.model),
-            "curate.sources.weight": weights,
+            "curate.sources.weight": source_weights(settings),
         },
         "packages": {},
         "inputs": {"stage tokenize": open_artifact(settings.run_folder, "tokenize").identity},

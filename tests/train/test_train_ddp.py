@@ -27,6 +27,7 @@ def train_in_two(settings: Settings, faults: str = "") -> None:
     conclude(status, run_and_wait([*torchrun, script, settings.model_dump_json()], environment, status))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_two_processes_draw_the_same_samples_and_resume_exactly(
     folder: Path, tokenized: Path, undisturbed: TrainOutcome, tmp_path_factory: pytest.TempPathFactory

@@ -25,7 +25,7 @@ def assert_equal_to(undisturbed: TrainOutcome, folder: Path) -> None:
     assert final_weights(folder / "tiny/train") == final_weights(undisturbed.folder)
 
 
-@pytest.mark.parametrize("step", [3, 7])
+@pytest.mark.parametrize("step", [3, pytest.param(7, marks=pytest.mark.slow)])
 def test_a_killed_run_goes_on_exactly(folder: Path, undisturbed: TrainOutcome, train_apart: Apart, step: int) -> None:
     settings = make_settings(folder)
     assert train_apart(settings, **{VARIABLE: f"kill@step={step}"}).wait(timeout=120) == -signal.SIGKILL
