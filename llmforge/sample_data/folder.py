@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from llmforge.core import log
-from llmforge.core.errors import InputError, MachineError
+from llmforge.core.errors import InputError, MachineError, SettingsError
 from llmforge.core.files import read_json
 
 MANIFEST = "sample-data.json"
@@ -56,8 +56,12 @@ def measure(folder: Path) -> tuple[int, int]:
 def built_beside(folder: Path) -> Iterator[Path]:
     """An empty folder that takes the name `folder` when the block ends, and vanishes if it fails.
 
-    Raises: MachineError if another process is building it, or the place cannot be written.
+    Raises: SettingsError if it is the current folder; MachineError if another process is building it, or the place
+        cannot be written.
     """
+    if folder == Path.cwd():
+        # The rename would leave the caller's shell in a folder that is gone.
+        raise SettingsError(f"{folder}: is the current folder", "name a new folder in it, such as sample-data")
     partial = folder.with_name(f".{folder.name}.partial")
     try:
         partial.mkdir(parents=True, exist_ok=True)

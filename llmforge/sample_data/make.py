@@ -43,10 +43,10 @@ def make_sample_data(folder: Path) -> dict[str, Corpus]:
     Args:
         folder: a new or empty folder, or an earlier sample, which is kept if it is up to date and else replaced.
     Returns: web, code, text, docs, crowd and evaluation, with their figures.
-    Raises: InputError if the folder holds something else; MachineError if it cannot be written, if another process
-        is making it, or if pydoc's server does not answer.
+    Raises: InputError if the folder holds something else; SettingsError if it is the current one; MachineError if it
+        cannot be written, if another process is making it, or if pydoc's server does not answer.
     """
-    folder = folder.absolute()
+    folder = folder.resolve()
     earlier = earlier_sample(folder, tuple(CORPORA))
     if earlier and earlier["identity"] == _identity():
         log.say(f"{folder}: up to date")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from llmforge.core.errors import InputError, MachineError
+from llmforge.core.errors import InputError, MachineError, SettingsError
 from llmforge.sample_data import make
 from llmforge.sample_data.corpora import CORPORA, Recipe
 from llmforge.sample_data.folder import built_beside
@@ -41,6 +41,21 @@ def test_a_folder_of_the_users_is_refused(tmp_path):
         make.make_sample_data(tmp_path)
     assert caught.value.hint == "name another folder, or move this one away"
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_the_current_folder_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SettingsError, match="is the current folder") as caught:
+        make.make_sample_data(Path("."))
+    assert caught.value.hint == "name a new folder in it, such as sample-data"
+
+
+def test_a_link_to_an_empty_folder_is_followed(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    make.make_sample_data(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real" / "sample-data.json").exists()
 
 
 def test_a_file_is_refused(tmp_path):
