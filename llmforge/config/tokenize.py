@@ -1,6 +1,6 @@
 """`tokenize`: the tokenizer, and the token store."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
@@ -18,6 +18,16 @@ Algorithm = Literal[
     "word_punctuation",
     "word_rule",
 ]
+
+
+class CompareSection(Section):
+    """What `--compare` sets side by side; it changes no artifact."""
+
+    algorithms: tuple[Algorithm, ...] = Field(get_args(Algorithm), min_length=1, description="kinds to train")
+    vocab_sizes: tuple[Annotated[int, Field(ge=257, le=2**20)], ...] = Field(
+        (), description="sizes to train each at; empty: vocab_size"
+    )
+    sample_bytes: int = Field(20_000_000, ge=10_000, description="text that all kinds learn from; held in memory")
 
 
 class TokenizeSection(Section):
@@ -46,3 +56,4 @@ class TokenizeSection(Section):
     val_fraction: float = Field(0.02, gt=0, lt=0.5, description="share of the text held out, by candidate component")
     max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record of `data` is quarantined")
+    compare: CompareSection = execution(CompareSection())

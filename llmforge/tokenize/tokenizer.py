@@ -79,6 +79,11 @@ class Tokenizer:
         if self.vocab_size > _MAX_VOCAB_SIZE:
             raise InputError(f"the tokenizer's highest id is {self.vocab_size - 1:,}", "its file is damaged or hostile")
 
+    def token_id(self, token: str) -> int | None:
+        """The id of a token; None if the vocabulary has no such token."""
+        found: int | None = self._library.token_to_id(token)
+        return found
+
     def encode(self, text: str) -> NDArray[np.uint32]:
         """Ids of one text, without an end token."""
         return self.encode_batch([text])[0]

@@ -102,7 +102,7 @@ class TrainingText:
                 if isinstance(document, Document) and document.text and self._is_taken(document):
                     self.documents[document.source] += 1
                     self.bytes[document.source] += document.num_bytes
-                    yield slice_text(self._normalize(document.text), _SLICE_CHARS)
+                    yield slice_text(self._normalize(document.text))
 
     def _normalize(self, text: str) -> str:
         """The text as the tokenizer will see it."""
@@ -135,7 +135,7 @@ def sampling_rates(train_bytes: dict[str, int], weights: dict[str, float], max_t
     return {source: min(1.0, rate * scale) for source, rate in rates.items()}
 
 
-def slice_text(text: str, max_chars: int) -> list[str]:
+def slice_text(text: str, max_chars: int = _SLICE_CHARS) -> list[str]:
     """Cut a text into slices of at most `max_chars` characters, before a blank wherever there is one."""
     slices, start = [], 0
     while len(text) - start > max_chars:

@@ -1,0 +1,87 @@
+"""The comparison of kinds: scores that mean what they say, one sample for all, one table."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from llmforge.config.schema import Settings
+from llmforge.config.tokenize import TokenizeSection
+from llmforge.core.documents import Document
+from llmforge.core.errors import InputError
+from llmforge.pipeline.stage import Context
+from llmforge.tokenize.algorithms import train
+from llmforge.tokenize.compare import compare, draw_samples, markdown, to_json
+from llmforge.tokenize.scores import renyi_efficiency, score
+from llmforge.tokenize.stage import TOKENIZE
+from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer
+
+
+def settings_for(tmp_path: Path, data: Path, **section: object) -> Settings:
+    values = {"data": str(data), "vocab_size": 600, "val_fraction": 0.2, **section}
+    model = {"layers": 2, "dim": 64, "heads": 2, "context": 64}
+    return Settings.model_validate({"run": {"dir": str(tmp_path)}, "tokenize": values, "model": model})
+
+
+def test_every_kind_is_trained_and_scored(tmp_path: Path, corpus: Path) -> None:
+    rows = {row.algorithm: row for row in compare(settings_for(tmp_path, corpus), tmp_path)}
+    assert len(rows) == 10
+    for algorithm in ("bpe", "char_bpe", "byte", "char", "sentencepiece_bpe", "sentencepiece_unigram"):
+        assert (rows[algorithm].scores.round_trip, rows[algorithm].scores.unknown_rate) == (1, 0)
+    assert rows["word_space"].scores.round_trip == 0
+    assert rows["word_space"].scores.unknown_rate > 0
+    assert rows["byte"].scores.bytes_per_token == 1
+    assert rows["bpe"].scores.bytes_per_token > rows["char"].scores.bytes_per_token > 1
+    assert rows["byte"].corpus_tokens > 2 * rows["bpe"].corpus_tokens
+    assert rows["byte"].embedding_share < rows["bpe"].embedding_share < 1
+    assert set(rows["bpe"].scores.by_group) == {"web", "books"}
+    lines = markdown(list(rows.values())).splitlines()
+    assert len(lines) == 12
+    assert lines[0].startswith("| algorithm | tokens | comes back | bytes/token")
+    assert {line.count("|") for line in lines} == {15}
+    assert to_json(list(rows.values()))[0]["scores"]["renyi"] > 0
+
+
+def test_sizes_are_set_side_by_side(tmp_path: Path, corpus: Path) -> None:
+    chosen = {"algorithms": ("bpe",), "vocab_sizes": (270, 330)}
+    small, large = compare(settings_for(tmp_path, corpus, compare=chosen), tmp_path)
+    assert (small.vocab_size, large.vocab_size) == (270, 330)
+    assert small.scores.bytes_per_token < large.scores.bytes_per_token
+
+
+def test_scores_of_a_text_that_can_be_counted_by_hand() -> None:
+    section = TokenizeSection.model_validate({"algorithm": "word_space", "vocab_size": 257, "min_frequency": 1})
+    tokenizer = Tokenizer(train(section, [["a bb a bb ccc"]]), EOS_TOKEN)  # [UNK] a bb ccc, and the end token
+    found = score(tokenizer, {"one": ["a bb"], "two": ["a zz zz"]})
+    assert (found.round_trip, found.unknown_rate) == (0.5, 2 / 5)
+    assert (found.bytes_per_token, found.tokens_per_word) == (11 / 5, 1)
+    assert found.by_group == {"one": 2, "two": 7 / 3}
+    assert found.dead == 1 / 4  # ccc
+
+
+def test_renyi_efficiency_is_one_for_even_use_and_nothing_for_one_token() -> None:
+    assert renyi_efficiency(np.full(64, 3)) == pytest.approx(1)
+    assert renyi_efficiency(np.array([9, 0, 0, 0])) == pytest.approx(0)
+    # sum p^2.5 of 3/4 and 1/4 is 0.518389; its log over -1.5 is 0.631919 bits of 1.
+    assert renyi_efficiency(np.array([3, 1])) == pytest.approx(0.631919, abs=1e-5)
+
+
+def test_samples_are_bounded_and_the_same_in_any_order(tmp_path: Path, documents: list[Document]) -> None:
+    drawn = []
+    for name, order in (("a", documents), ("b", documents[::-1])):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_bytes(b"".join(document.to_json() + b"\n" for document in order))
+        settings = settings_for(tmp_path, path)
+        context = Context(tmp_path, settings, TOKENIZE.find_inputs(settings, tmp_path))
+        drawn.append(draw_samples(context, 5000))
+    assert drawn[0] == drawn[1]
+    taken = sum(len(text.encode()) for slices in drawn[0].train for text in slices)
+    assert 5000 <= taken < 5400
+    assert drawn[0].corpus_bytes == sum(document.num_bytes for document in documents)
+
+
+def test_a_corpus_without_held_out_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "one.jsonl"
+    path.write_text('{"text": "alone"}\n')
+    with pytest.raises(InputError, match="too few documents to compare"):
+        compare(settings_for(tmp_path, path), tmp_path)
