@@ -81,8 +81,9 @@ class TrainingData:
         self.order = SampleOrder(self.shares, derive_seed(seed, "train", "order"))
         if self.order.epoch_samples == 0:
             raise InputError(
-                f"the training split holds {store.num_tokens:,} tokens, and no source fills a window of {context + 1}",
-                "give it more text, or set model.context lower",
+                f"the training split holds {store.num_tokens:,} tokens, and no source fills a window of {context + 1} "
+                "at its weight",
+                "give it more text, or set model.context lower or the weights higher",
             )
 
     def sequences(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:

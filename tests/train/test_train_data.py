@@ -10,6 +10,7 @@ from llmforge.parallel.strategy import IGNORE
 from llmforge.tokenize.token_store import TokenStore, shard_paths, write_index, write_shard
 from llmforge.train.data import NOTHING_DRAWN, SourceStream, TrainingData, ValidationData, micro_batches
 from llmforge.train.plan import BatchShape
+from llmforge.train.prepare import data_warnings
 
 EOS = 0
 
@@ -94,6 +95,15 @@ def test_samples_are_traced_to_their_documents(store: Path) -> None:
         ("b0-0", "url:0"),
         ("b2-0", "url:0"),
     }
+
+
+def test_a_source_that_is_never_drawn_is_told(store: Path) -> None:
+    data = training_data(store, weights={"a": 0.1})
+    warnings = data_warnings(data, ValidationData(TokenStore.open(store, "val"), 8, seed=1), {"a": 0.1}, 8)
+    assert warnings == [
+        "source 'a' is never drawn: 3 windows of 9 tokens at a weight of 0.1",
+        "source 'tiny' is never drawn: 0 windows of 9 tokens at a weight of 1",
+    ]
 
 
 def test_too_little_text_is_an_error(store: Path) -> None:
