@@ -52,7 +52,10 @@ class Shingles:
 
     def unique(self, document: int) -> U64:
         """The shingle set of one document, sorted."""
-        return np.unique(self.hashes[self.bounds[document] : self.bounds[document + 1]])
+        hashes = np.sort(self.hashes[self.bounds[document] : self.bounds[document + 1]])
+        is_new = np.ones(len(hashes), dtype=bool)
+        is_new[1:] = hashes[1:] != hashes[:-1]
+        return hashes[is_new]
 
 
 def shingle(texts: Sequence[str], ngram_words: int) -> Shingles:

@@ -42,7 +42,7 @@ class DedupStage:
     name = "dedup"
     section = "dedup"
     version = 1
-    packages = ("numpy", "orjson", "xxhash", "zstandard")
+    packages = ("orjson", "xxhash", "zstandard")
     steps: tuple[Step, ...] = (SignStep(), BandStep(), ClusterStep(), ShingleStep(), VerifyStep(), FilterStep())
 
     def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:

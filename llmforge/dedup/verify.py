@@ -5,7 +5,6 @@ documents kept so far, the best first; where a candidate has itself been removed
 stead stands for it. So A ~ B ~ C never removes C in favour of a B that is gone: C goes if it is similar to A.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -73,25 +72,3 @@ def _candidates(documents: Rows, pairs: Rows) -> Iterator[tuple[int, NDArray[np.
     starts = np.flatnonzero(np.diff(second, prepend=-1))
     for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(second)], strict=True):
         yield int(second[start]), first[start:end]
-
-
-class ShingleCache:
-    """Shingle sets read from disk, the last ones kept in memory up to a number of bytes."""
-
-    def __init__(self, read: Callable[[int], U64], max_bytes: int) -> None:
-        self._read = read
-        self._max_bytes = max_bytes
-        self._num_bytes = 0
-        self._sets: OrderedDict[int, U64] = OrderedDict()
-
-    def __call__(self, document: int) -> U64:
-        """The shingle set of a document, by location."""
-        if document in self._sets:
-            self._sets.move_to_end(document)
-            return self._sets[document]
-        shingles = self._sets[document] = self._read(document)
-        self._num_bytes += shingles.nbytes
-        while self._num_bytes > self._max_bytes and len(self._sets) > 1:
-            _, oldest = self._sets.popitem(last=False)
-            self._num_bytes -= oldest.nbytes
-        return shingles

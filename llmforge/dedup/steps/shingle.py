@@ -6,7 +6,7 @@ import numpy as np
 
 from llmforge.core.files import atomic_writer
 from llmforge.dedup.exact import normalise
-from llmforge.dedup.shingles import U64, shingle
+from llmforge.dedup.shingles import shingle
 from llmforge.dedup.source import input_shards, read_batches
 from llmforge.dedup.tables import (
     LOCATION,
@@ -14,7 +14,6 @@ from llmforge.dedup.tables import (
     Rows,
     as_bytes,
     read_range,
-    read_table,
     shard_range,
     shards_and_rows,
     write_table,
@@ -59,14 +58,6 @@ class ShingleStep:
     def finish(self, context: Context) -> dict[str, Any]:
         """Nothing to report."""
         return {}
-
-
-def read_shingles(context: Context, location: int) -> U64:
-    """The shingle set of a candidate (sorted hashes), by location."""
-    shard = location >> 32
-    span = read_range(context.scratch("shingle") / f"{shard:05d}.spans", SPAN, location, location + 1, "location")[0]
-    path = context.scratch("shingle") / f"{shard:05d}.shingles"
-    return read_table(path, LOCATION, int(span["start"]), int(span["count"]))
 
 
 def _candidates(shard: Shard, context: Context) -> Rows:

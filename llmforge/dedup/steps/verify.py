@@ -1,6 +1,5 @@
 """Step 5, verify: compare candidates with the documents that stay, and decide what becomes of each."""
 
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -8,15 +7,13 @@ from numpy.typing import NDArray
 
 from llmforge.dedup.ids import read_ids
 from llmforge.dedup.lsh import unique_pairs
+from llmforge.dedup.shingle_sets import ShingleSets
 from llmforge.dedup.steps.cluster import tables
-from llmforge.dedup.steps.shingle import read_shingles
 from llmforge.dedup.tables import DECISION, NODE, PAIR, Rows, read_table, write_table
-from llmforge.dedup.verify import ShingleCache, Verdicts, choose_keepers
+from llmforge.dedup.verify import Verdicts, choose_keepers
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.records import read_records, sum_counts
 from llmforge.pipeline.stage import Context, Plan, Shard
-
-_CACHE_BYTES = 64 << 20
 
 
 class VerifyStep:
@@ -43,8 +40,8 @@ class VerifyStep:
         nodes = nodes[np.unique(nodes["location"], return_index=True)[1]]
         near = unique_pairs(near)
         minhash = context.settings.dedup.minhash
-        shingles = ShingleCache(partial(read_shingles, context), _CACHE_BYTES)
-        verdicts = choose_keepers(nodes, near, shingles, minhash.verify_jaccard if minhash else 1.0)
+        with ShingleSets(context.scratch("shingle"), np.union1d(near["first"], near["second"])) as shingles:
+            verdicts = choose_keepers(nodes, near, shingles.of, minhash.verify_jaccard if minhash else 1.0)
         decisions = _decide(verdicts, copies)
         decisions["component"] = _first_members(nodes, read_ids(context, nodes["location"]))
         write_table(context.output(f"work/verify/{shard.stem}.decisions"), decisions)

@@ -1,0 +1,216 @@
+"""Benchmark of near-deduplication: quality on labelled sets, and speed beside other tools on the same documents.
+
+    python scripts/bench_dedup.py labelled FOLDER         precision, recall, F1 and cluster agreement
+    python scripts/bench_dedup.py speed FOLDER -n 10000 100000 --peers datasketch
+
+FOLDER holds JSON lines (.jsonl.gz): labelled sets have a `cluster` key, or a .pairs.tsv beside them; for `speed` it
+holds real texts, from whose sentences documents of 2 kB are made. Half of the documents stand alone, the others
+are copies of them with words replaced.
+"""
+
+import argparse
+import csv
+import gzip
+import json
+import random
+import re
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from math import comb
+from pathlib import Path
+from typing import Any
+
+from llmforge.config.schema import Settings
+from llmforge.core.shards import read_objects, shard_writer
+from llmforge.dedup.stage import DEDUP
+from llmforge.pipeline.build import BuildOptions, build_stage
+
+DOCUMENT_BYTES = 2000
+SHARD_DOCUMENTS = 10_000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    labelled = commands.add_parser("labelled")
+    labelled.add_argument("folder", type=Path)
+    speed = commands.add_parser("speed")
+    speed.add_argument("folder", type=Path)
+    speed.add_argument("-n", "--documents", type=int, nargs="+", default=[10_000])
+    speed.add_argument("--workers", type=int, default=2)
+    speed.add_argument("--peers", nargs="*", default=[], choices=sorted(PEERS))
+    arguments = parser.parse_args()
+    if arguments.command == "labelled":
+        measure_labelled(arguments.folder)
+    else:
+        measure_speed(arguments.folder, arguments.documents, arguments.workers, arguments.peers)
+
+
+# --- quality -----------------------------------------------------------------------------------------------------
+
+
+def measure_labelled(folder: Path) -> None:
+    print(f"{'set':24} {'documents':>9} {'pairs':>6} {'precision':>9} {'recall':>7} {'F1':>6} {'ARI':>6} {'proven':>7}")
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        records = [json.loads(line) for line in gzip.open(path, "rt", encoding="utf-8")]
+        truth = true_clusters(path, records)
+        if truth is None:
+            continue
+        with tempfile.TemporaryDirectory() as temporary:
+            predicted, lowest = predicted_clusters(records, Path(temporary))
+        precision, recall, agreement = compare_clusters(truth, predicted)
+        f1 = 2 * precision * recall / max(precision + recall, 1e-9)
+        print(
+            f"{path.name.split('.')[0]:24} {len(records):9,} {num_pairs(truth):6,} {precision:9.4f} {recall:7.4f} "
+            f"{f1:6.4f} {agreement:6.4f} {lowest:7.3f}"
+        )
+
+
+def true_clusters(path: Path, records: list[dict[str, Any]]) -> dict[str, Any] | None:
+    """By id, which cluster a document belongs to; None if the set has no labels."""
+    pairs = path.with_name(path.name.replace(".jsonl.gz", ".pairs.tsv"))
+    if pairs.exists():
+        clusters = {record["id"]: record["id"] for record in records}
+        for row in csv.DictReader(pairs.open(encoding="utf-8"), delimiter="\t"):
+            old, new = clusters[row["id_b"]], clusters[row["id_a"]]
+            clusters = {name: new if cluster == old else cluster for name, cluster in clusters.items()}
+        return clusters
+    return {record["id"]: record["cluster"] for record in records} if "cluster" in records[0] else None
+
+
+def predicted_clusters(records: list[dict[str, Any]], folder: Path) -> tuple[dict[str, str], float]:
+    """By id, the document that stays for it; and the lowest similarity of a removed document to its keeper."""
+    data = folder / "data"
+    with shard_writer(data / "00000.jsonl.zst") as shard:
+        for record in records:
+            shard.write({"id": record["id"], "text": record["text"], "source": "labelled", "url": "", "meta": {}})
+    artifact, _ = dedup(data, folder / "run", workers=1)
+    keepers = {record["id"]: record["id"] for record in records}
+    lowest = 1.0
+    for path in (artifact / "removed").glob("*"):
+        for removed in read_objects(path):
+            keepers[removed["id"]] = removed["kept_id"]
+            lowest = min(lowest, removed["similarity"])
+    return keepers, lowest
+
+
+def num_pairs(clusters: dict[str, Any]) -> int:
+    return sum(comb(size, 2) for size in Counter(clusters.values()).values())
+
+
+def compare_clusters(truth: dict[str, Any], predicted: dict[str, Any]) -> tuple[float, float, float]:
+    """Pairwise precision and recall, and the adjusted Rand index."""
+    both = Counter((truth[name], predicted[name]) for name in truth)
+    shared = sum(comb(size, 2) for size in both.values())
+    true, found, possible = num_pairs(truth), num_pairs(predicted), comb(len(truth), 2)
+    expected = true * found / possible
+    agreement = (shared - expected) / max((true + found) / 2 - expected, 1e-9)
+    return shared / max(found, 1), shared / max(true, 1), agreement
+
+
+# --- speed -------------------------------------------------------------------------------------------------------
+
+
+def measure_speed(folder: Path, sizes: list[int], workers: int, peers: list[str]) -> None:
+    print(f"{'tool':14} {'documents':>10} {'kept':>9} {'wall s':>8} {'documents/s':>12} {'peak MiB':>9}")
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as temporary:
+            data = Path(temporary) / "data"
+            make_corpus(folder, data, size)
+            start = time.perf_counter()
+            _, manifest = dedup(data, Path(temporary) / "run", workers)
+            wall_s = time.perf_counter() - start
+            kept = manifest.counts["documents"]["kept"]
+            print(
+                f"{'llmforge':14} {size:10,} {kept:9,} {wall_s:8.1f} {size / wall_s:12,.0f} "
+                f"{manifest.peak_rss_bytes / 2**20:9.0f}",
+                flush=True,
+            )
+            for peer in peers:
+                start = time.perf_counter()
+                kept = PEERS[peer](data)
+                wall_s = time.perf_counter() - start
+                print(f"{peer:14} {size:10,} {kept:9,} {wall_s:8.1f} {size / wall_s:12,.0f}", flush=True)
+
+
+def dedup(data: Path, run_folder: Path, workers: int) -> tuple[Path, Any]:
+    settings = Settings.model_validate({"run": {"workers": workers}, "dedup": {"data": str(data)}})
+    built = build_stage(DEDUP, settings, run_folder, BuildOptions())
+    return built.folder, built.manifest
+
+
+def make_corpus(folder: Path, data: Path, num_documents: int, seed: int = 1) -> None:
+    """Documents of about 2 kB from the sentences of real texts; every second one is an edited copy."""
+    choose = random.Random(seed)
+    sentences = read_sentences(folder)
+    vocabulary = sorted({word for sentence in sentences[:20_000] for word in sentence.split()})
+    recent: list[str] = []
+    for first in range(0, num_documents, SHARD_DOCUMENTS):
+        with shard_writer(data / f"{first // SHARD_DOCUMENTS:05d}.jsonl.zst") as shard:
+            for number in range(first, min(first + SHARD_DOCUMENTS, num_documents)):
+                if number % 2 and recent:
+                    text = edit(choose.choice(recent), vocabulary, choose)
+                else:
+                    text = compose(sentences, choose)
+                    recent = [*recent[-999:], text]
+                shard.write({"id": f"{number:032x}", "text": text, "source": "made", "url": "", "meta": {}})
+
+
+def read_sentences(folder: Path) -> list[str]:
+    sentences = []
+    for path in sorted(folder.glob("*.jsonl.gz")):
+        for line in gzip.open(path, "rt", encoding="utf-8"):
+            sentences += [part for part in re.split(r"(?<=[.!?])\s+", json.loads(line)["text"]) if len(part) > 20]
+    return sentences
+
+
+def compose(sentences: list[str], choose: random.Random) -> str:
+    parts: list[str] = []
+    size = 0
+    while size < DOCUMENT_BYTES:
+        parts.append(choose.choice(sentences)[:400])
+        size += len(parts[-1]) + 1
+    return " ".join(parts)
+
+
+def edit(text: str, vocabulary: list[str], choose: random.Random) -> str:
+    """A copy with 0 to 5 % of its words replaced: Jaccard similarities of word 5-grams from 1 down to about 0.6."""
+    words = text.split()
+    for _ in range(int(len(words) * choose.uniform(0, 0.05))):
+        words[choose.randrange(len(words))] = choose.choice(vocabulary)
+    return " ".join(words)
+
+
+# --- peers -------------------------------------------------------------------------------------------------------
+
+
+def run_datasketch(data: Path) -> int:
+    """MinHash and LSH index of datasketch with the same bands and rows, without verification; documents kept."""
+    from datasketch import MinHash, MinHashLSH
+
+    index = MinHashLSH(num_perm=112, params=(14, 8))
+    start = MinHash(num_perm=112)
+    kept = 0
+    for name, text in read_texts(data):
+        words = re.findall(r"\w+", text.lower())
+        signature = start.copy()
+        signature.update_batch({" ".join(words[place : place + 5]).encode() for place in range(len(words) - 4)})
+        if not index.query(signature):
+            index.insert(name, signature, check_duplication=False)
+            kept += 1
+    return kept
+
+
+def read_texts(data: Path) -> Iterator[tuple[str, str]]:
+    for path in sorted(data.glob("*.jsonl.zst")):
+        for record in read_objects(path):
+            yield record["id"], record["text"]
+
+
+PEERS: dict[str, Callable[[Path], int]] = {"datasketch": run_datasketch}
+
+
+if __name__ == "__main__":
+    main()
