@@ -16,6 +16,7 @@ from llmforge.core.shards import LineWriter, shard_writer
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.tokenize.corpus import plan_shards, read_shard
+from llmforge.tokenize.encoders import make_encoder
 from llmforge.tokenize.survey import Survey
 from llmforge.tokenize.token_store import (
     SPLITS,
@@ -70,6 +71,8 @@ class ShardEncoding:
 
     def __init__(self, shard: Shard, context: Context, tokenizer: Tokenizer) -> None:
         self._shard, self._context, self._tokenizer = shard, context, tokenizer
+        chosen = read_json(context.scratch("train") / "encoder.json")["name"]
+        self._encode_batch = make_encoder(chosen, tokenizer)
         self._split = Survey.load(context).split
         self._dtype = choose_dtype(tokenizer.vocab_size)
         self._counts = Counts()
@@ -83,7 +86,7 @@ class ShardEncoding:
         """Read, encode and write; the files appear when all of them are complete."""
         with self._files:
             for batch in self._batches():
-                ids = self._tokenizer.encode_batch([document.text for document in batch])
+                ids = self._encode_batch([document.text for document in batch])
                 for document, tokens in zip(batch, ids, strict=True):
                     self._writer(document).add(document.id, document.url, document.num_bytes, tokens)
                     self._words[document.source] += len(document.text.split())

@@ -112,9 +112,23 @@ class Tokenizer:
         pieces = [self._library.id_to_token(token) or "" for token in range(self.vocab_size)]
         return [b"" if token in special else to_bytes(piece) for token, piece in enumerate(pieces)]
 
+    def has_whole_tokens(self) -> bool:
+        """Whether the pieces of every token, taken alone, are merged into that token again."""
+        special = set(self._library.get_added_tokens_decoder())
+        model = self._library.model
+        pieces = {token: self._library.id_to_token(token) for token in range(self.vocab_size) if token not in special}
+        return all(
+            piece is not None and [found.id for found in model.tokenize(piece)] == [token]
+            for token, piece in pieces.items()
+        )
+
+    def to_json(self) -> str:
+        """The whole tokenizer in the format of the `tokenizers` library."""
+        return str(self._library.to_str(pretty=True))
+
     def save(self, tokenizer_path: Path, config_path: Path) -> None:
         """Write both files; `transformers` loads their folder as a fast tokenizer."""
-        write_bytes(tokenizer_path, self._library.to_str(pretty=True).encode() + b"\n")
+        write_bytes(tokenizer_path, self.to_json().encode() + b"\n")
         config = {
             "tokenizer_class": "PreTrainedTokenizerFast",
             "bos_token": self.eos_token,

@@ -16,12 +16,14 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.tokenize.algorithms import is_lossless, train
 from llmforge.tokenize.corpus import plan_shards, read_shard, share
+from llmforge.tokenize.encoders import choose_encoder
 from llmforge.tokenize.existing import round_trips, use_existing
 from llmforge.tokenize.survey import Survey
 from llmforge.tokenize.tokenizer import EOS_TOKEN, TOKENIZER, TOKENIZER_CONFIG, Tokenizer, library_threads
 
 # The trainer keeps every distinct piece in memory: a run of megabytes without a blank must not be one piece.
 _SLICE_CHARS = 10_000
+_IDENTITY_SAMPLE_BYTES = 1_000_000
 _FORMS: dict[str, Literal["NFC", "NFKC"]] = {"nfc": "NFC", "nfkc": "NFKC"}
 
 
@@ -46,6 +48,8 @@ class TrainStep:
             facts = describe_training(settings, sample)
         tokenizer.save(context.output(TOKENIZER), context.output(TOKENIZER_CONFIG))
         write_json(context.scratch("train") / "facts.json", {**facts, "vocab_size": tokenizer.vocab_size})
+        encoder, reason = choose_encoder(tokenizer, sample.first_texts(_IDENTITY_SAMPLE_BYTES))
+        write_json(context.scratch("train") / "encoder.json", {"name": encoder, "reason": reason})
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -54,7 +58,9 @@ class TrainStep:
         facts["sha256"] = hash_file(context.folder / TOKENIZER)
         if facts["vocab_size"] < facts.get("asked_vocab_size", 0):
             log.warn(_explain_small_vocabulary(facts, context.settings.tokenize))
-        return {"tokenizer": facts}
+        encoder = read_json(context.scratch("train") / "encoder.json")
+        log.decided("encoder", encoder["name"], encoder["reason"])
+        return {"tokenizer": facts, "encoder": encoder}
 
 
 def describe_training(settings: TokenizeSection, sample: "TrainingText") -> dict[str, Any]:
@@ -108,6 +114,20 @@ class TrainingText:
         """The text as the tokenizer will see it."""
         form = _FORMS.get(self._context.settings.tokenize.normalization)
         return unicodedata.normalize(form, text) if form else text
+
+    def first_texts(self, num_bytes: int) -> list[str]:
+        """Documents of every shard from its start, up to about this much over all (UTF-8 bytes)."""
+        shards = plan_shards(self._context).shards
+        texts = []
+        for shard in shards:
+            left = num_bytes // len(shards)
+            for document in read_shard(shard, self._context):
+                if left <= 0:
+                    break
+                if isinstance(document, Document):
+                    texts.append(document.text)
+                    left -= document.num_bytes
+        return texts
 
     def _is_taken(self, document: Document) -> bool:
         if self._survey.split.side(document) == "val":
