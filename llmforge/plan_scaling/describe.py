@@ -1,9 +1,8 @@
 """A plan as rows of text: name, value, unit and reason."""
 
-from dataclasses import dataclass
-
 from llmforge.plan_scaling.answers import LawAnswer
 from llmforge.plan_scaling.plan import Plan, Recommendation
+from llmforge.plan_scaling.rows import Row
 
 _ASKED = {
     "budget_flops": ("a compute budget", "FLOPs"),
@@ -12,16 +11,6 @@ _ASKED = {
     "model": ("the configured model", "parameters"),
     "tokens_at_hand": ("the tokens at hand", "tokens"),
 }
-
-
-@dataclass(frozen=True)
-class Row:
-    """One number of the plan, with its unit and where it comes from."""
-
-    name: str
-    value: str
-    unit: str
-    reason: str
 
 
 def describe_plan(plan: Plan) -> list[Row]:

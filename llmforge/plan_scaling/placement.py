@@ -1,8 +1,12 @@
 """Which strategies a device's memory has room for, and the cheapest of them."""
 
+from dataclasses import asdict
+
 from llmforge.arch.activations import Precision
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.memory import Layout, Memory, common_layouts, training_memory
+from llmforge.arch.params import list_weights
+from llmforge.arch.zero_estimates import estimate_zero2, estimate_zero3
 from llmforge.config.plan_scaling import PlanScalingSection
 
 # From the least to the most that is sent, computed again or waited for.
@@ -44,6 +48,23 @@ def memory_by_strategy(
     layouts |= common_layouts(max(2, section.num_devices), arch.heads, arch.layers, micro_batches)
     precision = precision_of(section)
     return {name: training_memory(arch, sequences, layout, precision) for name, layout in layouts.items()}
+
+
+def deepspeed_estimates(arch: Architecture, section: PlanScalingSection) -> dict[str, dict[str, int]]:
+    """What DeepSpeed's own estimators say of the model states alone, for comparison (bytes a device, and of its node).
+
+    The devices count as one node.
+    """
+    weights = list_weights(arch)
+    params = sum(weight.total for weight in weights)
+    largest, devices = max(weight.each for weight in weights), max(2, section.num_devices)
+    estimates = {
+        "zero2": estimate_zero2(params, devices, offload=False),
+        "zero2, offload": estimate_zero2(params, devices, offload=True),
+        "zero3": estimate_zero3(params, largest, devices, offload=False),
+        "zero3, offload": estimate_zero3(params, largest, devices, offload=True),
+    }
+    return {name: asdict(estimate) for name, estimate in estimates.items()}
 
 
 def cheapest_that_fits(memory: dict[str, Memory], section: PlanScalingSection) -> str | None:

@@ -19,7 +19,12 @@ from llmforge.plan_scaling.laws import (
     is_extrapolation,
     predict_loss,
 )
-from llmforge.plan_scaling.placement import cheapest_that_fits, memory_by_strategy, precision_of
+from llmforge.plan_scaling.placement import (
+    cheapest_that_fits,
+    deepspeed_estimates,
+    memory_by_strategy,
+    precision_of,
+)
 from llmforge.plan_scaling.question import Question, choose_shape, find_question, is_configured
 from llmforge.plan_scaling.region import Region, find_region
 from llmforge.plan_scaling.repeated import effective_tokens
@@ -77,6 +82,7 @@ class Plan:
         region: how wide the choice is; null where no loss can be predicted.
         parameters: the model's exact counts under each convention.
         memory: bytes of the fullest rank for each strategy, by what they hold.
+        deepspeed_estimates: what DeepSpeed's estimators say of the states alone, for comparison.
         assumptions: rules and figures that the numbers follow.
         cautions: what to think about before spending.
     """
@@ -87,6 +93,7 @@ class Plan:
     region: Region | None
     parameters: dict[str, int]
     memory: dict[str, dict[str, int]]
+    deepspeed_estimates: dict[str, dict[str, int]]
     assumptions: dict[str, Any]
     cautions: tuple[str, ...]
 
@@ -124,6 +131,7 @@ def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: f
         region=find_region(settings.model, recommended.flops, laws, vocab_size),
         parameters=asdict(count),
         memory={name: {**asdict(one), "total": one.total} for name, one in memory.items()},
+        deepspeed_estimates=deepspeed_estimates(shape.arch, settings.plan_scaling),
         assumptions=_assumptions(settings, recommended, corpus),
         cautions=tuple(_cautions(settings.plan_scaling, recommended, wanted, limit, corpus)),
     )

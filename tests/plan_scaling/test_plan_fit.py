@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from llmforge.core.errors import InputError
+from llmforge.plan_scaling.describe_fit import describe_fit
 from llmforge.plan_scaling.fit import fit_law, starting_grid, to_points
 from llmforge.plan_scaling.laws import REPLICATION, LossLaw
 from llmforge.plan_scaling.runs_table import Run, read_runs
@@ -42,6 +43,10 @@ def test_intervals_hold_the_law_behind_noisy_losses():
     assert fit.starts_at_best > 1
     assert fit.held_out.mean_error < 0.02
     json.dumps(fit.to_dict())
+    rows = {row.name: row for row in describe_fit(fit)}
+    assert rows["E"].value == f"{fit.params['E']:.4g}"
+    assert "10th to 90th percentile of 200 resamples" in rows["tokens per parameter"].reason
+    assert "without the 5 highest losses" in rows
 
 
 def test_the_same_seed_gives_the_same_fit():
