@@ -28,7 +28,7 @@ from llmforge.train.faults import FaultInjector
 from llmforge.train.folder import TrainFolder
 from llmforge.train.ledger import Ledger
 from llmforge.train.optimizers import build_optimizer
-from llmforge.train.plan import CHECKPOINT_BYTES_PER_PARAM, Horizon, batch_shape, source_weights
+from llmforge.train.plan import CHECKPOINT_BYTES_PER_PARAM, BatchShape, Horizon, source_weights
 from llmforge.train.record import PACKAGES, Record
 
 _PRECISIONS = ("auto", "fp32", "bf16")
@@ -170,12 +170,11 @@ def note_changes(ledger: Ledger, step: int, before: dict[str, Any], now: dict[st
         log.say("train: the learning rate follows the schedule of the new horizon from here on")
 
 
-def headline(session: Session) -> str:
+def headline(session: Session, shape: BatchShape) -> str:
     """One line on what will be trained."""
-    horizon, world_size = session.horizon, session.world.size
-    shape = batch_shape(session.settings.train, session.arch.context, data_world=world_size)
+    horizon = session.horizon
     return (
         f"train: {count_parameters(session.arch).total:,} parameters, {horizon.tokens:,} tokens in "
         f"{horizon.num_steps:,} steps of {shape.micro_sequences} sequences x {session.arch.context} tokens x "
-        f"accumulation {shape.accumulation} x {world_size} processes"
+        f"accumulation {shape.accumulation} x {shape.data_world} data ranks"
     )

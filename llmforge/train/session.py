@@ -40,7 +40,6 @@ def run_session(settings: Settings, folder: TrainFolder, *, force: bool, always:
     record = begin(settings, folder, identity, anew=force, always=always) if world.rank == 0 else None
     ledger = Ledger(folder.ledger, writes=record is not None)
     session = Session(settings, folder, hash_value(identity), world, arch, horizon, ledger, record)
-    log.say(headline(session))
     position = _train(session, start_over=force, strict=strict)
     if record is None:
         return TrainOutcome("built", folder.path, None)
@@ -70,6 +69,8 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
     data, validation = open_data(session, strict=strict)
     faults = FaultInjector(read_faults(), world.rank)
     strategy, facts = prepare_strategy(session, faults)
+    shape = batch_shape(settings.train, session.arch.context, strategy.data_rank, strategy.data_world)
+    log.say(headline(session, shape))
     checkpoints, position = restore(session, strategy, facts, start_over=start_over)
     if record is not None:
         record.manifest.execution = facts | {"tokens": session.horizon.tokens}
@@ -80,7 +81,7 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
             settings=settings,
             arch=session.arch,
             horizon=session.horizon,
-            shape=batch_shape(settings.train, session.arch.context, strategy.data_rank, strategy.data_world),
+            shape=shape,
             world=world,
             strategy=strategy,
             data=data,
