@@ -27,13 +27,19 @@ def save_weights(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
 
 def save_optimizer(folder: Path, optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> None:
     """Write the optimizer's state tensors, step counters too; learning rates belong to the schedule."""
-    tensors = {
-        f"{names[parameter]}/{key}": value.cpu().contiguous()
+    states = (
+        (f"{names[parameter]}/{key}", value)
         for parameter, state in optimizer.state.items()
         for key, value in state.items()
         if value is not None
-    }
-    write_bytes(folder / OPTIMIZER, save(tensors, metadata={_OPTIMIZER_NAME: type(optimizer).__name__}))
+    )
+    save_states(folder, type(optimizer).__name__, states)
+
+
+def save_states(folder: Path, optimizer_name: str, states: Iterable[tuple[str, Tensor]]) -> None:
+    """Write full state tensors, named "<parameter>/<state>", of an optimizer that is known by its class's name."""
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in states}
+    write_bytes(folder / OPTIMIZER, save(tensors, metadata={_OPTIMIZER_NAME: optimizer_name}))
 
 
 def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer, names: Mapping[Tensor, str]) -> None:
@@ -41,7 +47,7 @@ def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer, names: Mappin
 
     Raises: InputError if another optimizer wrote it, or parameters or shapes differ.
     """
-    state_by_name = _read_states(folder / OPTIMIZER, type(optimizer).__name__)
+    state_by_name = read_states(folder / OPTIMIZER, type(optimizer).__name__)
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     if state_by_name:  # an optimizer that has not stepped yet has no state
         check_names(folder / OPTIMIZER, state_by_name, (names[parameter] for parameter in parameters))
@@ -57,8 +63,11 @@ def load_optimizer(folder: Path, optimizer: torch.optim.Optimizer, names: Mappin
     optimizer.load_state_dict({"state": states, "param_groups": groups})
 
 
-def _read_states(path: Path, optimizer_name: str) -> dict[str, dict[str, Tensor]]:
-    """State tensors by parameter and state name."""
+def read_states(path: Path, optimizer_name: str) -> dict[str, dict[str, Tensor]]:
+    """State tensors by parameter and state name.
+
+    Raises: InputError if another optimizer wrote them.
+    """
     states: dict[str, dict[str, Tensor]] = {}
     with open_tensors(path) as file:
         writer = (file.metadata() or {}).get(_OPTIMIZER_NAME)
