@@ -142,6 +142,11 @@ def preset(name: str) -> Architecture:
     return PRESETS[name]
 
 
+def family_of(model: ModelSection) -> str:
+    """The preset whose proportions a model has: GPT-2's where none is named."""
+    return "gpt2" if model.preset == "auto" else model.preset
+
+
 def resolve_architecture(model: ModelSection, vocab_size: int) -> Architecture:
     """The preset with the sizes that the settings give.
 
@@ -154,7 +159,7 @@ def resolve_architecture(model: ModelSection, vocab_size: int) -> Architecture:
 
     Raises: SettingsError if there is no such preset, or the sizes do not fit together.
     """
-    base = preset(model.preset)
+    base = preset(family_of(model))
     dim = model.dim or base.dim
     heads = model.heads or _heads(base, dim)
     head_dim = base.head_dim if (dim, heads) == (base.dim, base.heads) else _head_dim(dim, heads)

@@ -8,10 +8,12 @@ from llmforge.cli.stages import show_plan
 from llmforge.cli.summary import summarize_training
 from llmforge.config.load import write_run_yaml
 from llmforge.core import log
+from llmforge.core.errors import InputError
 from llmforge.launch.torchrun import launch_training
 from llmforge.launch.world import choose_processes, launched_rank
 from llmforge.pipeline.lock import run_lock
 from llmforge.pipeline.manifest import Manifest, read_manifest
+from llmforge.train.follow import follow_plan
 from llmforge.train.plan import plan_training
 from llmforge.train.stage import train
 
@@ -22,7 +24,7 @@ def train_command(call: Call) -> None:
         show_plan({"train": plan_of_training(call)}, call.as_json)
         return
     if launched_rank() is not None:
-        train(call.settings, force=call.force, always=call.force, strict=call.strict)
+        train(follow_plan(call.settings), force=call.force, always=call.force, strict=call.strict)
         return
     with run_lock(call.settings.run_folder):
         write_run_yaml(call.settings)
@@ -34,7 +36,11 @@ def train_command(call: Call) -> None:
 
 def plan_of_training(call: Call) -> list[str]:
     """What --dry-run says of the training."""
-    return plan_training(call.settings)
+    try:
+        settings = follow_plan(call.settings)
+    except InputError:
+        return ["follows the plan, which is not made yet"]
+    return plan_training(settings)
 
 
 def bring_up_training(call: Call, *, always: bool) -> tuple[str, Manifest]:
@@ -42,7 +48,7 @@ def bring_up_training(call: Call, *, always: bool) -> tuple[str, Manifest]:
 
     Returns: how it came about ("built", "resumed", "launched", "up to date"), and the manifest.
     """
-    settings = call.settings
+    settings = follow_plan(call.settings)
     strategy, num_processes = choose_processes(settings.train)
     folder = settings.run_folder / "train"
     if num_processes == 1:

@@ -10,7 +10,7 @@ from llmforge.config.base import Section
 class ModelSection(Section):
     """A preset, and sizes that replace the preset's."""
 
-    preset: str = Field("gpt2", description="a named architecture and size")
+    preset: str = Field("auto", description="a named architecture and size; auto: the plan's, or gpt2 with these sizes")
     layers: int | None = Field(None, ge=1, le=1024, description="transformer blocks; null: the preset's")
     dim: int | None = Field(None, ge=8, le=2**16, description="model width; null: the preset's")
     heads: int | None = Field(None, ge=1, le=1024, description="attention heads; null: the preset's size of a head")
@@ -22,3 +22,9 @@ class ModelSection(Section):
     )
     dropout: float = Field(0.0, ge=0, lt=1, description="dropout probability")
     vocab_multiple: int = Field(64, ge=1, description="the embedding is padded to a multiple of this")
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the user chose a model, by name or by a size; otherwise the plan chooses it."""
+        sizes = (self.layers, self.dim, self.heads, self.kv_heads, self.ffn_dim)
+        return self.preset != "auto" or any(size is not None for size in sizes)

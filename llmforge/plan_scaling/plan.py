@@ -25,7 +25,7 @@ from llmforge.plan_scaling.placement import (
     memory_by_strategy,
     precision_of,
 )
-from llmforge.plan_scaling.question import Question, choose_shape, find_question, is_configured
+from llmforge.plan_scaling.question import Question, choose_shape, find_question
 from llmforge.plan_scaling.region import Region, find_region
 from llmforge.plan_scaling.repeated import effective_tokens
 from llmforge.plan_scaling.shapes import Shape
@@ -187,7 +187,7 @@ def _recommend(settings: Settings, shape: Shape, wanted_tokens: float, corpus: C
 
 def _batch_and_lr(settings: Settings, params: int, tokens: float, context: int) -> tuple[int, float]:
     """Of a configured model what the settings say; else what fits the size and the tokens."""
-    if is_configured(settings.model):
+    if settings.model.is_chosen:
         return settings.train.global_batch_tokens, settings.train.optimizer.lr
     return batch_for(tokens, context), learning_rate_for(params, tokens)
 
@@ -204,7 +204,7 @@ def _hours(section: PlanScalingSection, flops: float) -> float | None:
 
 
 def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus) -> dict[str, Any]:
-    section, configured = settings.plan_scaling, is_configured(settings.model)
+    section, configured = settings.plan_scaling, settings.model.is_chosen
     return {
         "counting_rule": COUNTING_RULE,
         "flops": SIX_ND_RULE,

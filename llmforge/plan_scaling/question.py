@@ -5,7 +5,6 @@ from typing import Literal
 
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import resolve_architecture
-from llmforge.config.model import ModelSection
 from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import SettingsError
@@ -13,9 +12,6 @@ from llmforge.plan_scaling.laws import TOKENS_PER_PARAM, TWENTY
 from llmforge.plan_scaling.shapes import Shape, nearest_shape
 
 Kind = Literal["budget_flops", "params", "tokens", "model", "tokens_at_hand"]
-
-_DEFAULT_MODEL = ModelSection()
-_SIZES = ("preset", "layers", "dim", "heads", "kv_heads", "ffn_dim")
 
 
 @dataclass(frozen=True)
@@ -26,20 +22,12 @@ class Question:
     value: float
 
 
-def is_configured(model: ModelSection) -> bool:
-    """Whether the user chose a model: another preset than the default, or a size of it.
-
-    It goes by values, so that a run's settings mean the same when they are read back with every default written out.
-    """
-    return any(getattr(model, name) != getattr(_DEFAULT_MODEL, name) for name in _SIZES)
-
-
 def find_question(settings: Settings, tokens_at_hand: int | None, vocab_size: int) -> Question:
     """The question that the settings ask.
 
     Raises: SettingsError if they ask two at once, or none.
     """
-    section, configured = settings.plan_scaling, is_configured(settings.model)
+    section, configured = settings.plan_scaling, settings.model.is_chosen
     asked = _asked(section)
     if "params" in asked and configured:
         raise SettingsError(
@@ -72,7 +60,7 @@ def choose_shape(settings: Settings, question: Question, tokens_at_hand: int | N
 
     Raises: SettingsError if no shape has half to twice the size that a budget or a size asks for.
     """
-    if is_configured(settings.model):
+    if settings.model.is_chosen:
         arch = resolve_architecture(settings.model, vocab_size)
         return Shape(settings.model, arch, count_parameters(arch).total)
     wanted = _wanted_params(question)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.params import count_parameters
-from llmforge.arch.presets import preset, resolve_architecture
+from llmforge.arch.presets import family_of, preset, resolve_architecture
 from llmforge.config.model import ModelSection
 from llmforge.core.errors import SettingsError
 
@@ -73,7 +73,8 @@ def widths(family: ModelSection, vocab_size: int, params: float) -> Iterator[Wid
     """Every width of a family, for models of about a size (parameters), which decides the context if it is open."""
     context = family.context or default_context(params)
     for dim in _dims():
-        model = family.model_copy(update={"dim": dim, "context": context, "ffn_dim": None, **_heads(family, dim)})
+        sizes = {"dim": dim, "context": context, "ffn_dim": None, **_heads(family, dim)}
+        model = family.model_copy(update={"preset": family_of(family), **sizes})
         try:
             one, two = (_count(model, layers, vocab_size) for layers in (1, 2))
         except SettingsError:  # heads that this family cannot share keys among
@@ -96,7 +97,7 @@ def _dims() -> Iterator[int]:
 def _heads(family: ModelSection, dim: int) -> dict[str, int]:
     """Heads of 32, 64 or 128 by width, as in the published tables; one key head where the family has one."""
     head_dim = 32 if dim < 256 else 64 if dim < 2048 else 128
-    single_key = {"kv_heads": 1} if preset(family.preset).kv_heads == 1 else {}
+    single_key = {"kv_heads": 1} if preset(family_of(family)).kv_heads == 1 else {}
     return {"heads": dim // head_dim, **single_key}
 
 

@@ -17,7 +17,6 @@ from llmforge.pipeline.manifest import MANIFEST
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.plan_scaling import plan as planning
 from llmforge.plan_scaling.describe import describe_plan
-from llmforge.plan_scaling.question import is_configured
 from llmforge.plan_scaling.recommended import to_yaml
 
 PLAN, RECOMMENDED = "plan.json", "recommended.yaml"
@@ -60,7 +59,7 @@ class PlanScalingStage:
     def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
         """The tokenize artifact where there is one, and the settings of model and training that a plan depends on."""
         sections: dict[str, dict[str, Any]] = {"model": identity_settings(settings.model)}
-        if is_configured(settings.model):
+        if settings.model.is_chosen:
             train = settings.train
             sections["train"] = {"global_batch_tokens": train.global_batch_tokens, "lr": train.optimizer.lr}
         if (run_folder / _TOKENIZE / MANIFEST).exists():
