@@ -53,15 +53,16 @@ def tree(folder: Path) -> dict[str, str]:
 
 @pytest.fixture
 def copy(finished: Settings, make: Callable[..., Settings]) -> Iterator[Callable[..., Settings]]:
-    """A copy of the finished run under another name, with further settings."""
+    """A copy of the finished run in another place, with further settings."""
+    place = f"run.dir={finished.run_folder.parent}-copies"
 
     def of(*sets: str) -> Settings:
-        settings = make("run.name=copy", *sets)
+        settings = make(place, *sets)
         shutil.copytree(finished.run_folder, settings.run_folder, dirs_exist_ok=True)
         return settings
 
     yield of
-    shutil.rmtree(make("run.name=copy").run_folder, ignore_errors=True)
+    shutil.rmtree(make(place).run_folder, ignore_errors=True)
 
 
 @pytest.mark.parametrize("stage", STAGES)
