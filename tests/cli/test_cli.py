@@ -1,6 +1,7 @@
 """The command line as a user meets it: streams, exit codes, help, errors."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -144,3 +145,24 @@ def test_init_writes_a_config_that_loads_and_overwrites_nothing(llmforge, tmp_pa
     again = llmforge("init", "laptop", cwd=tmp_path)
     assert again.returncode == 3
     assert "llmforge.yaml: exists already" in again.stderr
+
+
+def test_a_full_disk_is_said_and_the_same_command_goes_on(llmforge, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "llmforge.yaml").write_text(settings_text(corpus, Path("runs")))
+    command = "import resource, runpy, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000)); "
+    command += (
+        "sys.argv = ['llmforge', 'curate', '--set', 'run.workers=2']; runpy.run_module('llmforge', run_name='__main__')"
+    )
+    full = subprocess.run(
+        [sys.executable, "-c", command],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert full.returncode == 4, full.stderr
+    assert "the disk is full" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not list((tmp_path / "runs").rglob("*.tmp-*"))
+    assert llmforge("curate", "--set", "run.workers=2", cwd=tmp_path).returncode == 0
