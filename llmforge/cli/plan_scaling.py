@@ -24,7 +24,7 @@ def plan_scaling(
 ) -> None:
     """Plan a training from a budget, a size or the tokens at hand."""
     from llmforge.cli.call import resolve
-    from llmforge.cli.stages import stage_command
+    from llmforge.cli.planning import plan_command
 
     call = resolve(config, sets, quiet=quiet, debug=debug, dry_run=dry_run, force=force, strict=strict, as_json=as_json)
-    stage_command("plan-scaling", call)
+    plan_command(call)

@@ -27,7 +27,8 @@ def describe_plan(plan: Plan) -> list[Row]:
 
 def _model_rows(plan: Plan) -> list[Row]:
     recommended, count = plan.recommended, plan.parameters
-    shape = ", ".join(f"{name} {value}" for name, value in recommended.model.items())
+    sizes = (f"{name} {value}" for name, value in recommended.model.items() if name != "preset")
+    shape = ", ".join((recommended.model["preset"], *sizes))
     return [
         Row("model", shape, "", plan.assumptions["model"]),
         Row("parameters", f"{recommended.params:,}", "", plan.assumptions["counting_rule"]),
@@ -94,18 +95,25 @@ def _hours_row(plan: Plan) -> Row:
 
 
 def _memory_rows(plan: Plan) -> list[Row]:
-    rows = [
-        Row(f"memory, {name}", f"{memory['total'] / 2**30:,.2f}", "GiB a rank", _memory_parts(memory))
-        for name, memory in plan.memory.items()
-    ]
+    """The memory of the chosen strategy, or of one process where none was chosen."""
     strategy = plan.recommended.strategy
+    name = strategy or next(iter(plan.memory))
+    rows = [Row("memory", f"{_gib(plan.memory[name]['total'])}", f"GiB a rank, {name}", plan.assumptions["memory"])]
     if strategy is not None:
         rows.append(Row("strategy", strategy, "", "the cheapest that fits into the memory of a device"))
-    return [*rows, Row("memory counts", "", "", plan.assumptions["memory"])]
+    return rows
 
 
-def _memory_parts(memory: dict[str, int]) -> str:
-    return ", ".join(f"{name} {size / 2**30:,.2f}" for name, size in memory.items() if size and name != "total")
+def memory_table(plan: Plan) -> list[list[str]]:
+    """Memory of the fullest rank by strategy and by what it holds; the first row is the header."""
+    parts = [name for name in next(iter(plan.memory.values())) if name not in ("total", "host")]
+    header = ["memory a rank, GiB", *parts, "total", "host memory"]
+    rows = [[name, *(_gib(memory[part]) for part in (*parts, "total", "host"))] for name, memory in plan.memory.items()]
+    return [header, *rows]
+
+
+def _gib(num_bytes: int) -> str:
+    return f"{num_bytes / 2**30:,.2f}"
 
 
 def _loss_row(recommended: Recommendation, assumptions: dict[str, object]) -> Row:
@@ -116,10 +124,15 @@ def _loss_row(recommended: Recommendation, assumptions: dict[str, object]) -> Ro
     return Row("predicted loss", f"{recommended.predicted_loss:.3f}", unit, str(assumptions["loss"]))
 
 
-def describe_law(answer: LawAnswer) -> Row:
-    """One law's answer as a row: parameters and tokens, and what to know of it."""
-    about = "; ".join(part for part in (answer.counts, answer.note, answer.source) if part)
+def laws_table(plan: Plan) -> list[list[str]]:
+    """What each law says, side by side; the first row is the header."""
+    header = ["law", "parameters", "tokens", "each", "loss", "counts and caveats"]
+    return [header, *(_law_cells(answer) for answer in plan.laws)]
+
+
+def _law_cells(answer: LawAnswer) -> list[str]:
+    about = "; ".join(part for part in (answer.counts, answer.note) if part)
     if answer.params is None or answer.tokens is None:
-        return Row(answer.name, "no answer", "", about)
-    value = f"{answer.params:.3g} on {answer.tokens:.3g}"
-    return Row(answer.name, value, f"parameters on tokens, {answer.tokens_per_param:,.1f} each", about)
+        return [answer.name, "-", "-", "-", "-", about]
+    loss = "-" if answer.predicted_loss is None else f"{answer.predicted_loss:.3f}"
+    return [answer.name, f"{answer.params:.3g}", f"{answer.tokens:.3g}", f"{answer.tokens_per_param:,.1f}", loss, about]

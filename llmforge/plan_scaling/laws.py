@@ -121,7 +121,7 @@ LAWS: tuple[ComputeLaw, ...] = (
         "Chinchilla approach 2", 0.144877, 0.4899, "Hoffmann et al. 2022, table A3", note="power law through its rows"
     ),
     frontier(CHINCHILLA, "Hoffmann et al. 2022, TeX source", "its fit stopped early (Besiroglu et al. 2024)"),
-    frontier(C4_REPEATED, "Muennighoff et al. 2023", "on fresh data; see data_constrained for repeated data"),
+    frontier(C4_REPEATED, "Muennighoff et al. 2023", "on fresh data"),
     ComputeLaw(
         "DeepSeek",
         0.1715 / 6,

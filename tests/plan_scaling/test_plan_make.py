@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from llmforge.config.model import ModelSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import SettingsError
-from llmforge.plan_scaling.describe import describe_law, describe_plan
+from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
 from llmforge.plan_scaling.plan import make_plan
 from llmforge.plan_scaling.shapes import nearest_shape
 
@@ -144,10 +144,21 @@ def test_every_row_of_numbers_has_a_reason():
 
 
 def test_a_law_that_has_no_answer_says_so():
-    answers = {law.name: describe_law(law) for law in plan(tokens=3_000_000).laws}
-    assert answers["Kaplan"].value == "no answer"
-    assert "far outside its runs" in answers["Kaplan"].reason
-    assert answers["20 tokens per parameter"].value == "1.5e+05 on 3e+06"
+    header, *rows = laws_table(plan(tokens=3_000_000))
+    answers = {row[0]: row for row in rows}
+    assert answers["Kaplan"][1:4] == ["-", "-", "-"]
+    assert "far outside its runs" in answers["Kaplan"][-1]
+    assert answers["20 tokens per parameter"][1:4] == ["1.5e+05", "3e+06", "20.0"]
+    assert {len(row) for row in rows} == {len(header)}
+
+
+def test_the_memory_table_adds_up():
+    answer = plan({"params": 125_000_000, "num_devices": 8})
+    header, *rows = memory_table(answer)
+    assert {row[0] for row in rows} == set(answer.memory) > {"single", "ddp", "fsdp", "zero3, offload"}
+    total = header.index("total")
+    for row in rows:
+        assert sum(map(float, row[1:total])) == pytest.approx(float(row[total]), abs=0.05)
 
 
 def test_the_cheapest_strategy_that_fits_is_named():

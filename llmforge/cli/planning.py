@@ -1,0 +1,69 @@
+"""Planning from the command line: the plan on stdout, whether it is written down or only asked for."""
+
+import textwrap
+from typing import Any
+
+from llmforge.cli import stages
+from llmforge.cli.call import Call
+from llmforge.cli.output import print_json, print_lines, table
+from llmforge.config.load import write_run_yaml
+from llmforge.pipeline.build import BuildOptions
+from llmforge.pipeline.lock import run_lock
+from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
+from llmforge.plan_scaling.plan import Plan
+from llmforge.plan_scaling.rows import Row
+from llmforge.plan_scaling.stage import PLAN_SCALING, plan_for
+
+_NAME = "plan-scaling"
+_REASON_WIDTH = 64
+
+
+def plan_command(call: Call) -> None:
+    """`llmforge plan-scaling`: make the plan, write it unless it is a dry run, and print it."""
+    settings = call.settings
+    plan = plan_for(settings, PLAN_SCALING.find_inputs(settings, settings.run_folder))
+    if call.dry_run:
+        _show(plan, {}, call.as_json)
+        return
+    with run_lock(settings.run_folder):
+        write_run_yaml(settings)
+        built = stages.build(_NAME, settings, BuildOptions(call.force, always=call.force, strict=call.strict))
+    _show(plan, stages.to_dict(_NAME, built), call.as_json)
+    stages.report(_NAME, built)
+    if not call.as_json:
+        stages.say_next(_NAME, settings)
+
+
+def _show(plan: Plan, artifact: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json({**artifact, **plan.to_dict()})
+    else:
+        print_lines(plan_lines(plan))
+
+
+def plan_lines(plan: Plan) -> list[str]:
+    """A plan as text: the run with its reasons, the laws side by side, memory by strategy, what to think about."""
+    return [
+        *row_lines(describe_plan(plan)),
+        "",
+        *table(_text_last(laws_table(plan))),
+        "",
+        *table(memory_table(plan)),
+        *(["", *(f"caution: {caution}" for caution in plan.cautions)] if plan.cautions else []),
+    ]
+
+
+def row_lines(rows: list[Row]) -> list[str]:
+    """Rows as aligned lines: what, how much, and why."""
+    cells = []
+    for row in rows:
+        reasons = textwrap.wrap(row.reason, _REASON_WIDTH) or [""]
+        cells.append([row.name, f"{row.value} {row.unit}".strip(), reasons[0]])
+        cells += [["", "", reason] for reason in reasons[1:]]
+    return table(cells, right=False)
+
+
+def _text_last(rows: list[list[str]]) -> list[list[str]]:
+    """A table of numbers whose last column is text: padded, so that it stands left."""
+    width = max(len(row[-1]) for row in rows)
+    return [[*row[:-1], row[-1].ljust(width)] for row in rows]
