@@ -129,7 +129,7 @@ def _run(stage: Stage, context: Context, identity: dict[str, Any], sessions: int
         results.update(step.finish(context))
     counts = sum_counts(read_records(record_folder(context.folder, stage, stage.steps[-1])))
     counts.check()
-    warnings = stage.review(context.settings, counts)
+    warnings = [*context.warnings, *stage.review(context.settings, counts)]
     if warnings and options.strict:
         raise InputError("\n  ".join(["--strict: the stage has warnings:", *warnings]))
     return Manifest(

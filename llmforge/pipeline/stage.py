@@ -46,6 +46,7 @@ class Context:
         inputs: what the stage reads.
         seed: derived from (run seed, stage, step, shard).
         outputs: files written through `output`, in order.
+        warnings: what a `finish` found that a user should look at, one sentence each; beside those of `review`.
     """
 
     folder: Path
@@ -53,6 +54,7 @@ class Context:
     inputs: Inputs
     seed: int = 0
     outputs: list[Path] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def output(self, relative: str) -> Path:
         """A path of the artifact that this shard is about to write; its size and hash go into the record."""
@@ -65,8 +67,8 @@ class Context:
         return self.folder / "work" / step
 
     def for_shard(self, seed: int) -> "Context":
-        """The same context with a seed of its own and an empty list of outputs."""
-        return replace(self, seed=seed, outputs=[])
+        """The same context with a seed of its own and empty lists of outputs and warnings."""
+        return replace(self, seed=seed, outputs=[], warnings=[])
 
 
 class Step(Protocol):

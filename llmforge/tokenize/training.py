@@ -53,11 +53,11 @@ class TrainStep:
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:
-        """Say where the vocabulary came out smaller than asked."""
+        """Warn where the vocabulary came out smaller than asked."""
         facts = read_json(context.scratch("train") / "facts.json")
         facts["sha256"] = hash_file(context.folder / TOKENIZER)
         if facts["vocab_size"] < facts.get("asked_vocab_size", 0):
-            log.warn(_explain_small_vocabulary(facts, context.settings.tokenize))
+            context.warnings.append(_explain_small_vocabulary(facts, context.settings.tokenize))
         encoder = read_json(context.scratch("train") / "encoder.json")
         log.decided("encoder", encoder["name"], encoder["reason"])
         return {"tokenizer": facts, "encoder": encoder}
