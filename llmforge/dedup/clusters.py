@@ -41,12 +41,11 @@ class Components:
         return np.searchsorted(self.locations, locations)
 
     def _roots(self, nodes: I64) -> I64:
-        """Follow parents to the root, and shorten the way for the next time."""
-        roots = self._parents[nodes]
-        while not np.array_equal(above := self._parents[roots], roots):
-            roots = above
-        self._parents[nodes] = roots
-        return roots
+        """The roots of some nodes; every node on the way is moved to its grandparent, so that ways halve."""
+        parents = self._parents[nodes]
+        while not np.array_equal(above := self._parents[parents], parents):
+            self._parents[nodes] = parents = above
+        return parents
 
 
 def unique_locations(pieces: Iterable[NDArray[np.uint64]]) -> NDArray[np.uint64]:

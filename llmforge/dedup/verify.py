@@ -7,6 +7,7 @@ stead stands for it. So A ~ B ~ C never removes C in favour of a B that is gone:
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,5 +71,5 @@ def _candidates(documents: Rows, pairs: Rows) -> Iterator[tuple[int, NDArray[np.
     order = np.argsort(second, kind="stable")
     first, second = first[order], second[order]
     starts = np.flatnonzero(np.diff(second, prepend=-1))
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(second)], strict=True):
+    for start, end in pairwise([*starts.tolist(), len(second)]):
         yield int(second[start]), first[start:end]

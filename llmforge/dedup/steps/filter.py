@@ -74,6 +74,7 @@ class _ShardFilter:
         self._shard, self._context, self._files = shard, context, files
         self._writers: dict[str, LineWriter] = {}
         self._settings = context.settings.dedup
+        self._source = ""
         self._writer("data")  # also where nothing stays: every input shard has its output shard
 
     def keep(self, document: Document, component: str, cluster_size: int) -> None:
@@ -106,12 +107,14 @@ class _ShardFilter:
         )
 
     def quarantine(self, bad: BadRecord) -> None:
-        """A record that could not be read."""
-        source, locator = origin_of(self._shard, self._context)
+        """A record that could not be read: it counts for the source of the document before it, or of its file."""
+        file_source, locator = origin_of(self._shard, self._context)
+        source = self._source or file_source
         self.counts.quarantine(source, bad.error, bad.num_bytes)
         self._writer("quarantine").write({"source": source, "locator": locator, **asdict(bad)})
 
     def _judge(self, document: Document, *, is_exact: bool = False) -> None:
+        self._source = document.source
         if self._settings.exact:
             self.counts.judge(EXACT, document.source)
         if self._settings.minhash is not None and not is_exact:
