@@ -1,8 +1,16 @@
 """`llmforge plan-scaling`."""
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict
+
+Fit = Annotated[
+    Path | None,
+    typer.Option("--fit", metavar="RUNS_OR_CSV", help="Fit a law to runs, or to a CSV of params, tokens and loss."),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -15,6 +23,7 @@ def add(app: typer.Typer) -> None:
 def plan_scaling(
     config: Config = None,
     sets: Sets = None,
+    fit: Fit = None,
     dry_run: DryRun = False,
     force: Force = False,
     strict: Strict = False,
@@ -24,7 +33,13 @@ def plan_scaling(
 ) -> None:
     """Plan a training from a budget, a size or the tokens at hand."""
     from llmforge.cli.call import resolve
-    from llmforge.cli.planning import plan_command
 
     call = resolve(config, sets, quiet=quiet, debug=debug, dry_run=dry_run, force=force, strict=strict, as_json=as_json)
+    if fit is not None:
+        from llmforge.cli.fitting import fit_command
+
+        fit_command(fit, call)
+        return
+    from llmforge.cli.planning import plan_command
+
     plan_command(call)

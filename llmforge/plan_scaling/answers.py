@@ -1,9 +1,19 @@
 """What each law says to the question, side by side."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from llmforge.arch.params import ParameterCount
-from llmforge.plan_scaling.laws import ALL_PARAMETERS, DEFAULT, LAWS, REPLICATION, ComputeLaw, predict_loss
+from llmforge.config.plan_scaling import OwnLawSection, PlanScalingSection
+from llmforge.plan_scaling.laws import (
+    ALL_PARAMETERS,
+    DEFAULT,
+    LAWS,
+    REPLICATION,
+    ComputeLaw,
+    LossLaw,
+    frontier,
+    predict_loss,
+)
 from llmforge.plan_scaling.question import Question
 from llmforge.plan_scaling.repeated import optimal_repetition, repeated_loss
 from llmforge.plan_scaling.serving import size_for_serving
@@ -31,7 +41,7 @@ class LawAnswer:
 
 
 def ask_laws(
-    question: Question, count: ParameterCount, tokens_at_hand: int | None, served_tokens: float | None
+    question: Question, count: ParameterCount, tokens_at_hand: int | None, section: PlanScalingSection
 ) -> tuple[LawAnswer, ...]:
     """Every law's answer to a question.
 
@@ -39,14 +49,16 @@ def ask_laws(
         question: of a configured model each law is asked about the parameters it counts.
         count: the parameters of the recommended model.
         tokens_at_hand: unique tokens, for the law of repeated data; None leaves that out.
-        served_tokens: tokens to serve, for inference-aware sizing; None leaves that out.
+        section: tokens to serve, for inference-aware sizing, and the user's own law, where it has them.
     """
     answers = [_answer(law, question, count) for law in LAWS]
     flops = _flops(DEFAULT, question, count)
     if tokens_at_hand is not None:
         answers.append(_repeated(flops, tokens_at_hand))
-    if served_tokens is not None:
-        answers.append(_served(flops, served_tokens))
+    if section.served_tokens is not None:
+        answers.append(_served(flops, section.served_tokens))
+    if section.own_law is not None:
+        answers.append(_own(section.own_law, question, count))
     return tuple(answers)
 
 
@@ -67,6 +79,15 @@ def _served(flops: float, served_tokens: float) -> LawAnswer:
     shown = predict_loss(best.params, best.tokens)
     ratio = best.tokens / best.params
     return LawAnswer(name, best.params, best.tokens, ratio, training, shown, ALL_PARAMETERS, source, note)
+
+
+def _own(section: OwnLawSection, question: Question, count: ParameterCount) -> LawAnswer:
+    """The user's law, with the loss that it predicts itself."""
+    law = LossLaw("own fit", section.E, section.A, section.B, section.alpha, section.beta)
+    answer = _answer(frontier(law, "plan_scaling.own_law", "its loss is its own"), question, count)
+    if answer.params is None or answer.tokens is None:
+        return answer
+    return replace(answer, predicted_loss=law.loss(answer.params, answer.tokens))
 
 
 def _answer(law: ComputeLaw, question: Question, count: ParameterCount) -> LawAnswer:

@@ -39,7 +39,24 @@ def describe_fit(fit: Fit) -> list[Row]:
             )
             for one in fit.sensitivity
         ),
+        *_isoflop_rows(fit),
     ]
+
+
+def _isoflop_rows(fit: Fit) -> list[Row]:
+    """Approach 2 beside the fit: its exponent and tokens per parameter, and the best size of every budget."""
+    if fit.isoflop is None:
+        return [Row("isoFLOP profiles", "none", "", "no budget has four sizes, within 15 % of its compute")]
+    rows = []
+    ratio = fit.isoflop.tokens_per_param(fit.budget_flops)
+    if ratio is not None:
+        reason = f"size grows with compute^{fit.isoflop.exponent:.3f}; biased where the exponents differ"
+        rows.append(Row("isoFLOP profiles", f"{ratio:,.1f}", "tokens per parameter", reason))
+    for one in fit.isoflop.profiles:
+        best = "no minimum" if one.params is None else f"{one.params:.3g}"
+        unit = "" if one.params is None else "parameters"
+        rows.append(Row(f"isoFLOP {one.flops:.3g}", best, unit, f"parabola through {one.num_runs} runs"))
+    return rows
 
 
 def _unit(name: str) -> str:

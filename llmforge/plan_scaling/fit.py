@@ -3,7 +3,8 @@
 1. 4,500 starts, narrowed in three rounds: a few steps for all, more for the better, to the end for the best
 2. the best one polished with the analytic gradient and a simplex
 3. bootstrap: runs drawn with replacement, each refit from the optimum
-4. checks: without the highest losses, without the largest residuals, and the largest runs predicted from the others
+4. checks: without the highest losses, without the largest residuals, and the largest runs predicted from the others;
+   isoFLOP profiles beside it
 
 Source: Hoffmann et al. 2022, appendix D.2 (objective and grid); Besiroglu et al. 2024 (summed, not averaged).
 """
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from llmforge.plan_scaling.fit_checks import HeldOut, Sensitivity, find_warnings
+from llmforge.plan_scaling.isoflop import IsoFlops, isoflop_profiles
 from llmforge.plan_scaling.laws import LossLaw, frontier
 from llmforge.plan_scaling.runs_table import Run
 from llmforge.plan_scaling.solver import Array, Points, polish, residuals_of, solve
@@ -48,6 +50,7 @@ class Fit:
         median_error: median of |predicted / measured - 1| of the losses.
         held_out: the largest runs, predicted from the smaller ones.
         sensitivity: tokens per parameter without the runs that pull most.
+        isoflop: the best sizes by budget, as a cross-check; null where no budget has four sizes.
         warnings: what the runs cannot tell.
     """
 
@@ -66,6 +69,7 @@ class Fit:
     median_error: float
     held_out: HeldOut
     sensitivity: tuple[Sensitivity, ...]
+    isoflop: IsoFlops | None
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,6 +126,7 @@ def fit_law(
         median_error=float(np.median(errors)),
         held_out=held_out,
         sensitivity=sensitivity,
+        isoflop=isoflop_profiles(runs),
         warnings=tuple(find_warnings(runs, law, intervals, sensitivity, budget, at_best)),
     )
 

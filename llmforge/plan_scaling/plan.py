@@ -123,7 +123,7 @@ def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: f
     memory = memory_by_strategy(shape.arch, recommended.micro_batch_sequences, passes, settings.plan_scaling)
     recommended = replace(recommended, strategy=cheapest_that_fits(memory, settings.plan_scaling))
     count = count_parameters(shape.arch)
-    laws = ask_laws(question, count, tokens_at_hand, settings.plan_scaling.served_tokens)
+    laws = ask_laws(question, count, tokens_at_hand, settings.plan_scaling)
     return Plan(
         question=question,
         recommended=recommended,

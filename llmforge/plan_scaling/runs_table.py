@@ -1,14 +1,18 @@
-"""The runs that a law is fitted on, from a CSV with the columns params, tokens (or flops) and loss."""
+"""The runs that a law is fitted on: a CSV with the columns params, tokens (or flops) and loss, or finished runs."""
 
 import csv
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from llmforge.core import log
 from llmforge.core.errors import InputError
+from llmforge.pipeline.manifest import MANIFEST, Manifest, read_manifest
 
 # Five parameters are fitted; fewer runs than this cannot even contradict them.
 MIN_RUNS = 8
+_TRAIN = "train"
 
 
 @dataclass(frozen=True)
@@ -26,20 +30,56 @@ class Run:
 
 
 def read_runs(path: Path) -> list[Run]:
-    """Read the runs of a CSV; other columns are left alone.
+    """Read the runs of a CSV, or of a folder: a finished run, or a folder of them.
 
-    Raises: InputError naming the column, or the line and value, that cannot be used.
+    Raises: InputError naming the column, or the line and value, or the run, that cannot be used.
     """
+    placed = _read_folder(path) if path.is_dir() else _read_csv(path)
+    _check_runs(path, placed)
+    return [run for _, run in placed]
+
+
+def _read_csv(path: Path) -> list[tuple[str, Run]]:
+    """Each run with its line; columns that are not asked for are left alone."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
-            columns = reader.fieldnames or []
-            _check_columns(path, list(columns))
-            runs = [_read_row(path, reader.line_num, row) for row in reader]
+            _check_columns(path, list(reader.fieldnames or []))
+            return [(f"line {reader.line_num}", _read_row(path, reader.line_num, row)) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as CSV ({error})") from error
-    _check_runs(path, runs)
-    return runs
+
+
+def _read_folder(path: Path) -> list[tuple[str, Run]]:
+    """Each finished training with the name of its run; others are left out."""
+    folders = [path, *sorted(child for child in path.iterdir() if child.is_dir())]
+    trained = [folder for folder in folders if (folder / _TRAIN / MANIFEST).exists()]
+    if not trained:
+        raise InputError(f"{path}: no run in it has been trained", "name a CSV, a run, or a folder of runs")
+    manifests = {folder.name: read_manifest(folder / _TRAIN) for folder in trained}
+    finished = {name: manifest for name, manifest in manifests.items() if manifest.state == "finished"}
+    for name in manifests.keys() - finished.keys():
+        log.warn(f"{path}: the training of {name} is {manifests[name].state}; it is left out")
+    _check_same_text(path, finished)
+    return [(name, _read_results(path, name, manifest.results)) for name, manifest in finished.items()]
+
+
+def _check_same_text(path: Path, manifests: dict[str, Manifest]) -> None:
+    """Losses of other tokens, or of another validation split, do not compare."""
+    stores = {name: manifest.identity["inputs"]["stage tokenize"] for name, manifest in manifests.items()}
+    first = next(iter(stores), "")
+    for name, store in stores.items():
+        if store != stores[first]:
+            raise InputError(
+                f"{path}: {first} and {name} read different tokens, so that their losses do not compare",
+                "fit runs over one tokenize artifact",
+            )
+
+
+def _read_results(path: Path, name: str, results: dict[str, Any]) -> Run:
+    if results["val_loss"] is None:
+        raise InputError(f"{path}: {name} has no validation loss", "set tokenize.val_fraction above 0, and train anew")
+    return Run(results["params"], results["tokens"], results["val_loss"])
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
@@ -71,15 +111,15 @@ def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
     return value
 
 
-def _check_runs(path: Path, runs: list[Run]) -> None:
-    seen: dict[Run, int] = {}
-    for line, run in enumerate(runs, start=2):
+def _check_runs(path: Path, placed: list[tuple[str, Run]]) -> None:
+    seen: dict[Run, str] = {}
+    for place, run in placed:
         if run in seen:
             raise InputError(
-                f"{path}, line {line}: the same run as line {seen[run]} (params {run.params:g}, tokens {run.tokens:g}, "
+                f"{path}, {place}: the same run as {seen[run]} (params {run.params:g}, tokens {run.tokens:g}, "
                 f"loss {run.loss:g})",
                 "a run that stands there twice counts twice; remove one",
             )
-        seen[run] = line
-    if len(runs) < MIN_RUNS:
-        raise InputError(f"{path}: {len(runs)} runs; a law of 5 parameters needs at least {MIN_RUNS}", "train more")
+        seen[run] = place
+    if len(placed) < MIN_RUNS:
+        raise InputError(f"{path}: {len(placed)} runs; a law of 5 parameters needs at least {MIN_RUNS}", "train more")

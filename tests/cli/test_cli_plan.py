@@ -37,3 +37,37 @@ def test_a_question_without_an_answer_is_a_settings_error(llmforge, tmp_path: Pa
     assert result.returncode == 2
     assert "asks for a model of 91 parameters" in result.stderr
     assert not (tmp_path / "runs").exists()
+
+
+def write_table(folder: Path, last_loss: str = "3.0") -> Path:
+    sizes = [(n * 1e7, d * 1e8) for n in (1, 4, 16) for d in (2, 8, 32, 128)]
+    rows = [f"{n},{d},{1.8 + 400 * n**-0.35 + 1500 * d**-0.36}" for n, d in sizes]
+    path = folder / "runs.csv"
+    path.write_text("\n".join(["params,tokens,loss", *rows, f"5e7,1e9,{last_loss}"]) + "\n")
+    return path
+
+
+def test_a_fit_is_one_json_object(llmforge, tmp_path: Path) -> None:
+    result = llmforge("plan-scaling", "--fit", write_table(tmp_path), "--json", cwd=tmp_path)
+    fit = json.loads(result.stdout)["fit"]
+    assert set(fit["params"]) == {"E", "A", "B", "alpha", "beta"}
+    assert fit["params"]["alpha"] > 0
+    assert fit["objective"] > 0
+    assert fit["num_runs"] == 13
+    assert fit["intervals"]["E"][0] <= fit["intervals"]["E"][1]
+
+
+def test_a_fit_as_text_ends_with_how_to_use_it(llmforge, tmp_path: Path) -> None:
+    result = llmforge("plan-scaling", "--fit", write_table(tmp_path), cwd=tmp_path)
+    *_, setting = result.stdout.splitlines()[-1].split(" ", 7)
+    assert setting.startswith("--set 'plan_scaling.own_law={E:")
+    law = setting.removeprefix("--set ").strip("'")
+    plan = llmforge(*QUESTION, "--set", law, "--dry-run", cwd=tmp_path)
+    assert any(line.startswith("own fit") for line in plan.stdout.splitlines()), plan.stderr
+
+
+def test_a_bad_row_of_a_table_is_named(llmforge, tmp_path: Path) -> None:
+    result = llmforge("plan-scaling", "--fit", write_table(tmp_path, "nan"), cwd=tmp_path)
+    assert result.returncode == 3
+    assert "runs.csv, line 14: loss is 'nan', which is no positive number" in result.stderr
+    assert result.stdout == ""

@@ -1,0 +1,80 @@
+"""IsoFLOP profiles: the best size at each budget by a parabola, and the power law through them, as a cross-check.
+
+The parabola is biased where the two exponents differ or the sizes are not centred on the best one, so that this
+checks a fit and does not replace it.
+
+Source: Hoffmann et al. 2022, section 3.2 (approach 2).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from llmforge.plan_scaling.runs_table import Run
+
+# Runs whose compute differs by less than this count as one budget.
+_SAME_BUDGET = 1.15
+_MIN_SIZES = 4
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The runs of one budget: `params` is the best size, null where the losses show no minimum between the sizes."""
+
+    flops: float
+    num_runs: int
+    params: float | None
+
+
+@dataclass(frozen=True)
+class IsoFlops:
+    """All profiles, and the law through their minima: N = coefficient x C^exponent.
+
+    Null: the law with fewer than two minima at different budgets.
+    """
+
+    profiles: tuple[Profile, ...]
+    exponent: float | None
+    coefficient: float | None
+
+    def tokens_per_param(self, flops: float) -> float | None:
+        """Tokens per parameter at a budget; None without a law."""
+        if self.exponent is None or self.coefficient is None:
+            return None
+        return float(flops / (6 * (self.coefficient * flops**self.exponent) ** 2))
+
+
+def isoflop_profiles(runs: Sequence[Run]) -> IsoFlops | None:
+    """Profiles of the budgets at which at least four sizes were trained; None if there are none."""
+    profiles = tuple(_profile(group) for group in _budgets(runs) if len({run.params for run in group}) >= _MIN_SIZES)
+    if not profiles:
+        return None
+    minima = [one for one in profiles if one.params is not None]
+    if len(minima) < 2:
+        return IsoFlops(profiles, None, None)
+    import numpy as np
+
+    exponent, level = np.polyfit(np.log([one.flops for one in minima]), np.log([one.params or 0 for one in minima]), 1)
+    return IsoFlops(profiles, float(exponent), math.exp(level))
+
+
+def _budgets(runs: Sequence[Run]) -> list[list[Run]]:
+    """Runs in groups of about the same compute."""
+    groups: list[list[Run]] = []
+    for run in sorted(runs, key=lambda run: run.flops):
+        if groups and run.flops <= _SAME_BUDGET * groups[-1][0].flops:
+            groups[-1].append(run)
+        else:
+            groups.append([run])
+    return groups
+
+
+def _profile(group: list[Run]) -> Profile:
+    import numpy as np
+
+    sizes = np.log([run.params for run in group])
+    curve, slope, _ = np.polyfit(sizes - sizes.mean(), [run.loss for run in group], 2)
+    lowest = sizes.mean() - slope / (2 * curve) if curve > 0 else math.inf
+    inside = sizes.min() < lowest < sizes.max()
+    flops = math.exp(float(np.mean([math.log(run.flops) for run in group])))
+    return Profile(flops, len(group), math.exp(lowest) if inside else None)
