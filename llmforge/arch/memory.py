@@ -90,7 +90,7 @@ def training_memory(
 def _stage_memory(arch: Architecture, sequences: int, layout: Layout, precision: Precision, place: int) -> Memory:
     """Memory of a rank of the first or the last pipeline stage."""
     weights = stage_weights(arch, layout.pipeline, place)
-    params = sum(_rank_share(weight, layout.tensor) for weight in weights)
+    params = _stage_parameters(weights, layout.tensor)
     unit = max(_rank_share(weight, layout.tensor) for weight in weights if weight.role != "matrix")
     unit = max(
         unit, sum(_rank_share(weight, layout.tensor) // weight.copies for weight in weights if weight.copies > 1)
@@ -105,6 +105,16 @@ def _stage_memory(arch: Architecture, sequences: int, layout: Layout, precision:
         activations=int(kept * in_flight),
         loss=int(loss_bytes(arch, tokens, precision, layout.tensor)) if last else 0,
     )
+
+
+def _stage_parameters(weights: list[Weight], tensor: int) -> int:
+    return sum(_rank_share(weight, tensor) for weight in weights)
+
+
+def rank_parameters(arch: Architecture, layout: Layout) -> int:
+    """Parameters of the fullest tensor rank and pipeline stage (count); data ranks may share them further."""
+    places = {0, layout.pipeline - 1}
+    return max(_stage_parameters(stage_weights(arch, layout.pipeline, place), layout.tensor) for place in places)
 
 
 def stage_weights(arch: Architecture, stages: int, place: int) -> list[Weight]:
