@@ -6,7 +6,7 @@ from pydantic import Field, field_validator
 
 from llmforge.config.base import Section, execution
 
-SourceType = Literal["auto", "warc", "jsonl", "parquet", "text", "code", "crowd_csv"]
+SourceType = Literal["auto", "warc", "jsonl", "parquet", "text", "code", "crowd_csv", "huggingface"]
 
 
 class SourceSection(Section):
@@ -15,16 +15,20 @@ class SourceSection(Section):
     `weight` acts on the order in which training draws samples; curate copies nothing.
     """
 
-    path: str = execution(..., description="a file, a folder or a glob")
+    path: str = execution(..., description="a file, a folder, a glob, or a Hugging Face data set (org/name)")
     type: SourceType = Field("auto", description="auto: by ending, and a folder by what it holds")
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="null: from the path")
     weight: float = execution(1.0, gt=0, le=1000, description="2.0: training draws this source twice an epoch")
-    limit: int | None = Field(None, ge=1, description="documents to take at most")
+    limit: int | None = Field(None, ge=1, description="documents to take at most; the source is then one shard")
     column: str | None = Field(None, description="the column or key that holds the text; null: found by name")
+    approved_only: bool = Field(True, description="crowd_csv: false takes every assignment, approved or not")
+    split: str = Field("train", description="huggingface: which split")
+    subset: str | None = Field(None, description="huggingface: which configuration of the data set")
+    revision: str | None = Field(None, description="huggingface: commit or tag; null: the newest, whatever it is")
 
 
 class LanguageSection(Section):
-    """Language identification."""
+    """Language identification of prose."""
 
     keep: tuple[str, ...] = Field((), description="ISO 639-1 codes to keep; empty: every language")
     min_score: float = Field(0.65, ge=0, le=1, description="drop below this confidence")
@@ -35,7 +39,24 @@ class ExtractSection(Section):
 
     max_html_bytes: int = Field(4_000_000, ge=1, description="a larger page is quarantined")
     max_html_depth: int = Field(512, ge=1, description="a page nested deeper is quarantined")
+    max_html_tags: int = Field(200_000, ge=1, description="a page with more tags is quarantined")
     max_cpu_s: float = Field(20.0, gt=0, description="the last resort, after one retry alone")
+
+
+class GopherQualitySection(Section):
+    """Quality heuristics of MassiveText, for prose; the limits are those of the paper."""
+
+    rule: Literal["gopher_quality"] = Field(..., description="the rule's name")
+    min_words: int = Field(50, ge=0, description="drop with fewer words")
+    max_words: int = Field(100_000, ge=1, description="drop with more words")
+    min_mean_word_length: float = Field(3.0, ge=0, description="drop below (characters)")
+    max_mean_word_length: float = Field(10.0, gt=0, description="drop above (characters)")
+    max_hash_ratio: float = Field(0.1, ge=0, description="drop with more # a word")
+    max_ellipsis_ratio: float = Field(0.1, ge=0, description="drop with more ellipses a word")
+    max_bullet_lines: float = Field(0.9, ge=0, le=1, description="drop with a larger share of bulleted lines")
+    max_ellipsis_lines: float = Field(0.3, ge=0, le=1, description="drop with a larger share of lines ending in one")
+    min_alphabetic_words: float = Field(0.8, ge=0, le=1, description="drop with a smaller share of words with a letter")
+    min_stop_words: int = Field(2, ge=0, le=8, description="drop with fewer different English stop words")
 
 
 class CurateSection(Section):
@@ -44,7 +65,9 @@ class CurateSection(Section):
     sources: tuple[SourceSection, ...] = Field((), description="where text comes from")
     extract: ExtractSection = ExtractSection()
     language: LanguageSection = LanguageSection()
-    filters: tuple[dict[str, Any], ...] = Field(({"rule": "gopher_quality"},), description="rules in order")
+    filters: tuple[GopherQualitySection, ...] = Field(
+        (GopherQualitySection(rule="gopher_quality"),), description="rules in order, by name or with limits"
+    )
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record is quarantined")
     max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_drop_share: float = Field(0.9, gt=0, le=1, description="a rule that drops more of one source is a warning")

@@ -24,7 +24,7 @@ from llmforge.core.errors import InputError
 TEXT_COLUMNS = ("text", "content", "raw_content")
 """Names under which data sets keep their text, in the order in which they are tried."""
 
-_JSONL = (".jsonl", ".ndjson", ".json")
+JSONL_ENDINGS = tuple(name + packed for name in (".jsonl", ".ndjson", ".json") for packed in ("", *COMPRESSIONS))
 _BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -78,8 +78,7 @@ def escape(data: bytes) -> str:
 
 def is_jsonl(path: Path) -> bool:
     """Whether the name is one of JSON lines, compressed or not."""
-    name = path.name.lower()
-    return name.endswith(tuple(ending + packed for ending in _JSONL for packed in ("", *COMPRESSIONS)))
+    return path.name.lower().endswith(JSONL_ENDINGS)
 
 
 def is_parquet(path: Path) -> bool:
@@ -166,7 +165,7 @@ def split_lines(chunks: Iterator[bytes | Damage], max_record_bytes: int) -> Iter
             if is_cut:
                 yield line.take(chunk.error)
             if chunk.num_bytes or not is_cut:
-                yield _damaged_range(chunk)
+                yield damaged_range(chunk)
             continue
         *whole, rest = chunk.split(b"\n")
         for part in whole:
@@ -178,7 +177,8 @@ def split_lines(chunks: Iterator[bytes | Damage], max_record_bytes: int) -> Iter
         yield line.take()
 
 
-def _damaged_range(damage: Damage) -> BadRecord:
+def damaged_range(damage: Damage) -> BadRecord:
+    """A damage as a bad record."""
     # The hash is that of the sample: the range may be larger than memory, and its bytes are on disk still.
     digest = hashlib.sha256(damage.sample).hexdigest()
     return BadRecord(damage.error, damage.offset, damage.num_bytes, digest, escape(damage.sample))
@@ -270,7 +270,7 @@ def reject(record: Record, error: str) -> BadRecord:
 def _whole_file(error: str, path: Path) -> BadRecord:
     with open(path, "rb") as file:
         sample = file.read(SAMPLE_BYTES)
-    return _damaged_range(Damage(error, 0, path.stat().st_size, sample))
+    return damaged_range(Damage(error, 0, path.stat().st_size, sample))
 
 
 def read_parquet(path: Path, *, max_record_bytes: int, column: str | None = None) -> Iterator[Record | BadRecord]:

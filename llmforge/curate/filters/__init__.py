@@ -1,1 +1,1 @@
-"""The rules, each with its published source."""
+"""Rules that keep or drop a document, one small file each; `table.py` knows them by name."""

