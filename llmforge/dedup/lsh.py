@@ -6,6 +6,7 @@ one band are equal.
 
 import math
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,17 +16,19 @@ from llmforge.dedup.minhash import U32
 from llmforge.dedup.shingles import U64, mix
 from llmforge.dedup.tables import PAIR, Rows
 
+Similarity = TypeVar("Similarity", float, NDArray[np.float64])
+
 # In a bucket of m documents each is paired with the 8 that would be kept first and with the 8 before it, never
 # with all others: a million pages of one template stay a matter of 16 million pairs, not of 5 * 10**11.
 NUM_BEST = 8
 NUM_BEFORE = 8
 
 
-def candidate_probability(similarity: float, bands: int, rows: int) -> float:
+def candidate_probability(similarity: Similarity, bands: int, rows: int) -> Similarity:
     """Probability that two documents share at least one band: the catch curve.
 
     Args:
-        similarity: Jaccard similarity of the two shingle sets, 0 to 1.
+        similarity: Jaccard similarity of the two shingle sets, 0 to 1; one or an array of them.
         bands: bands of the signature (count).
         rows: hash values in a band (count).
     Returns: 1 - (1 - similarity ** rows) ** bands.

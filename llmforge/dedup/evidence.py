@@ -1,0 +1,82 @@
+"""The evidence of a removal: the document that went beside the one that stays, with what differs marked."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from pathlib import Path
+from typing import Any
+
+from llmforge.core.errors import InputError
+from llmforge.core.shards import read_objects
+
+_WORDS = re.compile(r"\s+|\S+")
+_MAX_PIECES = 4000  # matching takes the square of this
+
+
+@dataclass(frozen=True)
+class Removal:
+    """A line of `removed/`, and the kept document that it names."""
+
+    removed: dict[str, Any]
+    kept: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A run of a text: in both documents, or in this one only."""
+
+    text: str
+    differs: bool
+
+
+def read_removals(folder: Path, limit: int, method: str | None = None) -> Iterator[Removal]:
+    """The first removals of a dedup artifact with their keepers, in shard order.
+
+    Args:
+        folder: the artifact, `runs/<run>/dedup`.
+        limit: removals at most (count).
+        method: exact or minhash; None: both.
+    Raises: InputError if a keeper is not where the removal says.
+    """
+    removals = _first_removals(folder, limit, method)
+    kept: dict[tuple[int, str], dict[str, Any]] = {}
+    for shard in sorted({removed["kept_shard"] for removed in removals}):
+        wanted = {removed["kept_id"] for removed in removals if removed["kept_shard"] == shard}
+        for document in read_objects(folder / "data" / f"{shard:05d}.jsonl.zst"):
+            if document["id"] in wanted:
+                kept.setdefault((shard, document["id"]), document)
+    for removed in removals:
+        keeper = kept.get((removed["kept_shard"], removed["kept_id"]))
+        if keeper is None:
+            raise InputError(
+                f"{folder}: document {removed['id']} was removed in favour of {removed['kept_id']}, "
+                f"which is not in data shard {removed['kept_shard']:05d}",
+                "the artifact is damaged; rebuild it: llmforge dedup --force",
+            )
+        yield Removal(removed, keeper)
+
+
+def mark_differences(one: str, two: str) -> tuple[list[Part], list[Part]]:
+    """Two texts in runs that they share and runs that they do not, word by word.
+
+    Of a long text only the beginning is compared.
+    """
+    pieces: list[list[str]] = [_WORDS.findall(text)[:_MAX_PIECES] for text in (one, two)]
+    parts: tuple[list[Part], list[Part]] = ([], [])
+    for kind, *spans in SequenceMatcher(None, pieces[0], pieces[1], autojunk=False).get_opcodes():
+        for side, (start, end) in enumerate((spans[:2], spans[2:])):
+            if start < end:
+                parts[side].append(Part("".join(pieces[side][start:end]), kind != "equal"))
+    return parts
+
+
+def _first_removals(folder: Path, limit: int, method: str | None) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    for path in sorted((folder / "removed").glob("*.jsonl.zst")):
+        for removed in read_objects(path):
+            if method in (None, removed["method"]):
+                found.append(removed)
+            if len(found) >= limit:
+                return found[:limit]
+    return found
