@@ -49,12 +49,13 @@ def isoflop_profiles(runs: Sequence[Run]) -> IsoFlops | None:
     profiles = tuple(_profile(group) for group in _budgets(runs) if len({run.params for run in group}) >= _MIN_SIZES)
     if not profiles:
         return None
-    minima = [one for one in profiles if one.params is not None]
+    minima = [(one.flops, one.params) for one in profiles if one.params is not None]
     if len(minima) < 2:
         return IsoFlops(profiles, None, None)
     import numpy as np
 
-    exponent, level = np.polyfit(np.log([one.flops for one in minima]), np.log([one.params or 0 for one in minima]), 1)
+    budgets, sizes = np.log(np.array(minima)).T
+    exponent, level = np.polyfit(budgets, sizes, 1)
     return IsoFlops(profiles, float(exponent), math.exp(level))
 
 
