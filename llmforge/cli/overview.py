@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import orjson
+
 from llmforge.cli.output import count, duration, share, size, table
 from llmforge.core.errors import InputError
 from llmforge.pipeline.counts import Flow
@@ -33,9 +35,9 @@ def overview(run: Path, manifests: dict[str, Manifest]) -> list[str]:
     lines = [f"{run}"]
     for name, manifest in manifests.items():
         lines += ["", f"{name}  ({manifest.state}, {duration(manifest.wall_s)}, peak {size(manifest.peak_rss_bytes)})"]
-        lines += [f"  {line}" for line in parts[name](manifest)]
+        lines += [f"  {line}".rstrip() for line in parts[name](manifest)]
         lines += [f"  warning: {warning}" for warning in manifest.warnings]
-    return lines
+    return lines + _samples(run)
 
 
 def _documents(manifest: Manifest) -> list[str]:
@@ -79,14 +81,43 @@ def _tokens(manifest: Manifest) -> list[str]:
 
 
 def _plan(manifest: Manifest) -> list[str]:
-    recommended: dict[str, Any] = manifest.results["recommended"]
-    return [
-        f"{name:<14} {value:,}" if isinstance(value, int | float) else f"{name:<14} {value}"
-        for name, value in recommended.items()
-        if not isinstance(value, dict | list)
+    plan: dict[str, Any] = manifest.results["recommended"]
+    epochs = "" if plan["epochs"] is None else f", {plan['epochs']:.2f} epochs"
+    lines = [
+        f"{count(plan['params'])} parameters on {count(plan['tokens'])} tokens "
+        f"({plan['tokens_per_param']:.1f} a parameter{epochs}), {plan['flops']:.3g} FLOPs",
+        f"{count(plan['steps'])} steps of {count(plan['global_batch_tokens'])} tokens, learning rate {plan['lr']:g}",
     ]
+    if plan["predicted_loss"] is not None:
+        lines.append(f"predicted loss {plan['predicted_loss']:.3f} nats per token")
+    return lines + [f"caution: {caution}" for caution in manifest.results["cautions"]]
 
 
 def _training(manifest: Manifest) -> list[str]:
-    results = manifest.results
-    return [f"{name:<34} {value}" for name, value in results.items() if not isinstance(value, dict | list)]
+    if "val_bits_per_byte" not in (results := manifest.results):
+        return ["not finished; the same command goes on"]
+    return [
+        f"{count(results['params'])} parameters, {count(results['steps'])} steps, {count(results['tokens'])} tokens "
+        f"({results['epochs']:.2f} epochs), {count(results['tokens_per_s'])} tokens/s",
+        "",
+        *table(_bits_per_byte(results)),
+    ]
+
+
+def _bits_per_byte(results: dict[str, Any]) -> list[list[str]]:
+    """The model's validation beside the baselines; a baseline that could not be measured shows no number."""
+    rows = [["validation", "bits per byte"]]
+    for name, key in (
+        ("this model", "val_bits_per_byte"),
+        ("unigram entropy of the tokens", "unigram_bits_per_byte"),
+        ("gzip -9, each document by itself", "gzip_bits_per_byte"),
+    ):
+        rows.append([name, "none" if results[key] is None else f"{results[key]:.3f}"])
+    return rows
+
+
+def _samples(run: Path) -> list[str]:
+    """The texts that the finished model wrote."""
+    path = run / "train" / "samples.jsonl"
+    samples = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
+    return ["", *(f"  wrote: {sample['text']!r}" for sample in samples)]
