@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field
 
 from llmforge.config.base import Section, execution
+from llmforge.config.zero import ZeroSection
 
 
 class OptimizerSection(Section):
@@ -36,7 +37,9 @@ class CheckpointSection(Section):
 class TrainSection(Section):
     """How to train."""
 
-    strategy: Literal["auto", "single", "ddp"] = execution("auto", description="how a step is spread over processes")
+    strategy: Literal["auto", "single", "ddp", "zero1", "zero2", "zero3"] = execution(
+        "auto", description="how a step is spread over processes"
+    )
     nproc: int | None = execution(None, ge=1, le=4096, description="processes; null: one a device")
     global_batch_tokens: int = Field(16384, ge=1, description="tokens of one optimizer step, over all processes")
     micro_batch_sequences: int = execution(8, ge=1, description="sequences in one forward pass of a process")
@@ -46,6 +49,7 @@ class TrainSection(Section):
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     checkpoint: CheckpointSection = CheckpointSection()
+    zero: ZeroSection = ZeroSection()
     log_every_steps: int = execution(10, ge=1, description="steps between lines of metrics.jsonl")
     eval_every_steps: int = execution(100, ge=1, description="steps between validations")
     eval_tokens: int = execution(131072, ge=1, description="validation tokens at most; the last step takes all")

@@ -34,6 +34,11 @@ def create_strategy(train: TrainSection, *, precision: str, world: World | None 
     Raises: SettingsError before any process group is made if the strategy and the number of processes do not fit.
     """
     name = choose_strategy(train.strategy, world.size if world else launched_size())
+    if name.startswith("zero"):
+        from llmforge.parallel.zero import Zero
+
+        world = world or join_world()
+        return Zero(name, world, precision=precision, max_grad_norm=train.max_grad_norm, section=train.zero)
     from llmforge.parallel.torch_native import TorchNative
 
     return TorchNative(name, world or join_world(), precision=precision, max_grad_norm=train.max_grad_norm)

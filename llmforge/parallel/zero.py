@@ -1,0 +1,224 @@
+"""The engine over DeepSpeed's ZeRO: optimizer states, gradients and weights sharded over the data ranks.
+
+Source: Rajbhandari et al. 2020 (ZeRO); Ren et al. 2021 (ZeRO-Offload).
+
+DeepSpeed accumulates, reduces and updates. Loss scaling, the norm, finiteness, clipping, the learning rate and the
+files are llmforge's, so that they are the same under every engine.
+"""
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from llmforge.arch.params import count_parameters
+from llmforge.config.zero import ZeroSection
+from llmforge.core.errors import MachineError
+from llmforge.core.hashing import derive_seed
+from llmforge.model.init import initial_value
+from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
+from llmforge.model.transformer import Transformer
+from llmforge.parallel import canonical, gradients
+from llmforge.parallel.process_group import World, leave_world
+from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossSum, MicroBatch, StepResult
+from llmforge.parallel.zero_config import warn_of_extra, zero_config
+from llmforge.parallel.zero_partitions import Partitions
+
+STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
+
+
+class Zero:
+    """A `Strategy` over DeepSpeed; its methods are described there."""
+
+    def __init__(
+        self, name: str, world: World, *, precision: str, max_grad_norm: float, section: ZeroSection | None = None
+    ) -> None:
+        self._world, self._stage = world, STAGES[name]
+        self._precision, self._max_grad_norm = precision, max_grad_norm
+        self._section = section or ZeroSection()
+        self._grad_norm: float | None = None  # of the gradients at hand, between the two halves of a step
+        self.data_rank, self.data_world = world.rank, world.size
+        self.is_loss_rank = world.rank == 0
+        self.device = world.device
+        self._deepspeed = import_deepspeed(world)
+
+    def prepare(self, build_model: BuildModel, build_optimizer: BuildOptimizer, *, seed: int) -> None:
+        """See `Strategy`."""
+        with torch.device("meta"):
+            arch = build_model().arch
+        config = zero_config(
+            self._section, self._stage, precision=self._precision, num_params=count_parameters(arch).total
+        )
+        warn_of_extra(self._section)
+        with _stdout_as_stderr():
+            model = self._build_sharded(build_model, config) if self._stage == 3 else self._build_whole(build_model)
+            with _in_shape(model.parameters()):
+                optimizer = build_optimizer(model.named_parameters())
+            self._optimizer_name = type(optimizer).__name__
+            self._engine = self._deepspeed.initialize(model=model, optimizer=optimizer, config=config)[0]
+        offload = self._section.offload_optimizer
+        self._partitions = Partitions(self._deepspeed, self._engine, self._stage, offload=offload)
+        for name, parameter in self._partitions.parameters.items():
+            value = initial_value(name, _whole_shape(parameter), arch, seed)
+            self._partitions.set_weight(name, value.to(self.device))
+
+    def _build_whole(self, build_model: BuildModel) -> Transformer:
+        with torch.device("meta"):
+            model = build_model()
+        model.to_empty(device=self.device)
+        model.tie()
+        return model
+
+    def _build_sharded(self, build_model: BuildModel, config: dict[str, Any]) -> Transformer:
+        """Build layer by layer, each sharded at once: no rank ever holds the whole model."""
+        with self._deepspeed.zero.Init(config_dict_or_path=config):
+            return build_model()
+
+    def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
+        """See `Strategy`."""
+        self._engine.train()
+        valid = sum(int((batch.targets_BT != IGNORE).sum()) for batch in micro_batches)
+        tokens = int(self._sum(torch.tensor(valid, dtype=torch.float64)))
+        # The engine averages over the data ranks; times their number, that is a sum.
+        scale = self.data_world / max(tokens, 1)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        for index, batch in enumerate(micro_batches):
+            torch.manual_seed(derive_seed(seed, self.data_rank, index))
+            self._engine.set_gradient_accumulation_boundary(index == len(micro_batches) - 1)
+            loss = self._loss(batch)
+            self._engine.backward(loss * scale, scale_wrt_gas=False)
+            loss_sum += loss.detach()
+        share = gradients.squared_norm(self._partitions.gradients(), replicas=1).to(self.device)
+        loss_total, squared_norm = self._sum(torch.stack([loss_sum, share])).tolist()
+        self._grad_norm = squared_norm**0.5
+        return StepResult(loss_total, tokens, self._grad_norm)
+
+    def gradients(self) -> Iterator[tuple[str, Tensor]]:
+        """See `Strategy`."""
+        for name, gradient in self._partitions.full_gradients():
+            yield name, gradient.detach().float()
+
+    def apply(self, lr: float) -> None:
+        """See `Strategy`."""
+        assert self._grad_norm is not None, "apply() follows forward_backward()"
+        gradients.clip(self._partitions.gradients(), self._grad_norm, self._max_grad_norm)
+        for group in self._partitions.optimizer.param_groups:
+            group["lr"] = lr
+        self._engine.step()
+        self._grad_norm = None
+
+    def discard(self) -> None:
+        """See `Strategy`."""
+        self._partitions.drop_gradients()
+        self._grad_norm = None
+
+    @torch.no_grad()
+    def eval_step(self, batch: MicroBatch) -> LossSum:
+        """See `Strategy`."""
+        self._engine.eval()
+        loss = self._loss(batch).double().cpu()
+        valid = (batch.targets_BT != IGNORE).sum().double().cpu()
+        loss_sum, tokens = self._sum(torch.stack([loss, valid])).tolist()
+        return LossSum(loss_sum, int(tokens))
+
+    def save(self, folder: Path) -> None:
+        """See `Strategy`."""
+        weights, states = self._on_writer(self.full_state()), self._on_writer(self._partitions.full_states())
+        if self.is_loss_rank:
+            canonical.save_weights(folder, weights)
+            canonical.save_states(folder, self._optimizer_name, states)
+        dist.barrier()
+
+    def _on_writer(self, tensors: Iterator[tuple[str, Tensor]]) -> list[tuple[str, Tensor]]:
+        """Gather tensor by tensor on all ranks; the one that writes keeps them, in host memory."""
+        return [(name, tensor.cpu()) for name, tensor in tensors if self.is_loss_rank]
+
+    def load(self, folder: Path) -> None:
+        """See `Strategy`."""
+        shapes = {name: _whole_shape(parameter) for name, parameter in self._partitions.parameters.items()}
+        with open_tensors(folder / WEIGHTS) as file:
+            check_names(folder / WEIGHTS, file.keys(), shapes)
+            for name, shape in shapes.items():
+                check_shape(folder / WEIGHTS, name, file.get_slice(name).get_shape(), shape)
+                self._partitions.set_weight(name, file.get_tensor(name).to(self.device))
+        states = canonical.read_states(folder / canonical.OPTIMIZER, self._optimizer_name)
+        if states:  # an optimizer that has not stepped yet has no state
+            check_names(folder / canonical.OPTIMIZER, states, shapes)
+        for name, state in states.items():
+            for key, value in state.items():
+                if value.dim():
+                    check_shape(folder / canonical.OPTIMIZER, f"{name}/{key}", list(value.shape), shapes[name])
+        self._partitions.set_states(states)
+
+    def full_state(self) -> Iterator[tuple[str, Tensor]]:
+        """See `Strategy`."""
+        for name, weight in self._partitions.full_weights():
+            yield name, weight.detach().float()
+
+    def close(self) -> None:
+        """See `Strategy`."""
+        leave_world(self._world)
+
+    def _loss(self, batch: MicroBatch) -> Tensor:
+        loss: Tensor = self._engine(batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device))
+        return loss
+
+    def _sum(self, values: Tensor) -> Tensor:
+        """Sum over all ranks, equal on all of them to the last bit."""
+        values = values.to(self.device)
+        dist.all_reduce(values)
+        return values
+
+
+@contextlib.contextmanager
+def _in_shape(parameters: Iterable[Any]) -> Iterator[None]:
+    """Give stage 3's empty tensors their shapes, without memory: optimizers treat matrices and vectors differently."""
+    empty = [(parameter, parameter.data) for parameter in parameters if hasattr(parameter, "ds_shape")]
+    for parameter, data in empty:
+        parameter.data = data.new_zeros(()).expand(parameter.ds_shape)
+    try:
+        yield
+    finally:
+        for parameter, data in empty:
+            parameter.data = data
+
+
+def _whole_shape(parameter: Any) -> torch.Size:
+    """The parameter's shape; stage 3 leaves an empty tensor in its place."""
+    shape: torch.Size = getattr(parameter, "ds_shape", parameter.shape)
+    return shape
+
+
+def import_deepspeed(world: World) -> Any:
+    """The library, connected to the process group that stands, and silent on stdout.
+
+    Its own all-reduce in shared memory, for inference only, is left out: it would be compiled on first use, which
+    takes a compiler and minutes.
+
+    Raises: MachineError if it is not installed.
+    """
+    if find_spec("deepspeed") is None:
+        raise MachineError(
+            "DeepSpeed is not installed, and the strategies zero1, zero2 and zero3 need it",
+            'install it with `pip install "deepspeed>=0.18"` (Linux only); fsdp shards the same without it',
+        )
+    os.environ.setdefault("LOCAL_SIZE", os.environ.get("LOCAL_WORLD_SIZE", str(world.size)))
+    os.environ.setdefault("DS_ACCELERATOR", world.device.type)
+    with _stdout_as_stderr():
+        import deepspeed
+
+        deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+        deepspeed.init_distributed(dist_backend=world.backend, auto_mpi_discovery=False)
+    return deepspeed
+
+
+def _stdout_as_stderr() -> contextlib.AbstractContextManager[Any]:
+    """DeepSpeed prints and logs to stdout, which belongs to results."""
+    return contextlib.redirect_stdout(sys.stderr)
