@@ -28,7 +28,7 @@ def test_offload_goes_to_host_memory():
 
 
 def test_parameters_cannot_be_offloaded_where_they_are_not_sharded():
-    with pytest.raises(SettingsError, match="offload_parameters is on, but train.strategy is zero2") as error:
+    with pytest.raises(SettingsError, match=r"offload_parameters is on, but train\.strategy is zero2") as error:
         zero_config(ZeroSection(offload_parameters=True), 2, precision="fp32", num_params=1000)
     assert "zero3" in (error.value.hint or "")
 
