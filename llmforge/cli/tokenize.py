@@ -10,6 +10,9 @@ Data = Annotated[
     str | None,
     typer.Option("--data", metavar="PATH", help="JSONL or Parquet that never saw curate, instead of dedup's output."),
 ]
+Compare = Annotated[
+    bool, typer.Option("--compare", help="Train several kinds on a sample, print one comparison, and build nothing.")
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -23,6 +26,7 @@ def tokenize(
     config: Config = None,
     sets: Sets = None,
     data: Data = None,
+    compare: Compare = False,
     workers: Workers = None,
     dry_run: DryRun = False,
     force: Force = False,
@@ -47,4 +51,9 @@ def tokenize(
         strict=strict,
         as_json=as_json,
     )
-    stage_command("tokenize", call)
+    if compare:
+        from llmforge.cli.comparing import compare_command
+
+        compare_command(call)
+    else:
+        stage_command("tokenize", call)

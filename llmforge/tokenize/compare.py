@@ -5,18 +5,19 @@ draw_samples -> train each kind -> score on held-out text -> what it means for t
 
 import heapq
 from collections import defaultdict
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 from llmforge.arch.flops import flops_per_token
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import resolve_architecture
 from llmforge.config.schema import Settings
+from llmforge.config.tokenize import TokenizeSection
 from llmforge.core import log
 from llmforge.core.documents import Document
-from llmforge.core.errors import InputError
+from llmforge.core.errors import InputError, MachineError, SettingsError
 from llmforge.core.hardware import num_cores
 from llmforge.pipeline.stage import Context
 from llmforge.tokenize.algorithms import train
@@ -57,25 +58,54 @@ class Samples:
     corpus_bytes: int
 
 
-def compare(settings: Settings, run_folder: Path) -> list[Row]:
-    """Train and score every kind and size that `tokenize.compare` names.
+@dataclass(frozen=True)
+class Comparison:
+    """All rows, and the text that they are about: trained on, scored on, and the whole corpus (UTF-8 bytes)."""
 
-    Raises: InputError if the corpus has too few documents to hold some out.
+    rows: list[Row]
+    train_bytes: int
+    held_out_bytes: int
+    corpus_bytes: int
+
+
+def candidates(section: TokenizeSection) -> list[TokenizeSection]:
+    """The settings of every tokenizer that `tokenize.compare` names, sizes within kinds."""
+    return [
+        section.model_copy(update={"algorithm": algorithm, "vocab_size": vocab_size})
+        for algorithm in section.compare.algorithms
+        for vocab_size in section.compare.vocab_sizes or (section.vocab_size,)
+    ]
+
+
+def compare(settings: Settings, run_folder: Path) -> Comparison:
+    """Train and score every candidate; one that cannot be trained here is left out with a warning.
+
+    Raises: InputError if the corpus has too few documents to hold some out; MachineError or SettingsError if no
+        candidate can be trained.
     """
-    section = settings.tokenize
-    inputs = TOKENIZE.find_inputs(settings, run_folder)
-    samples = draw_samples(Context(run_folder, settings, inputs), section.compare.sample_bytes)
-    rows = []
-    for algorithm in section.compare.algorithms:
-        for vocab_size in section.compare.vocab_sizes or (section.vocab_size,):
-            chosen = section.model_copy(update={"algorithm": algorithm, "vocab_size": vocab_size})
+    section, rows = settings.tokenize, []
+    context = Context(run_folder, settings, TOKENIZE.find_inputs(settings, run_folder))
+    samples = draw_samples(context, section.compare.sample_bytes)
+    for chosen in candidates(section):
+        try:
             with library_threads(settings.run.workers or num_cores()):
                 tokenizer = Tokenizer(train(chosen, samples.train), EOS_TOKEN)
-            with library_threads(1):
-                scores = score(tokenizer, samples.held_out)
-            log.say(f"{algorithm} {tokenizer.vocab_size:,}: {scores.bytes_per_token:.2f} bytes per token")
-            rows.append(_row(algorithm, tokenizer, scores, samples.corpus_bytes, settings))
-    return rows
+        except (MachineError, SettingsError) as error:  # a package is missing, or the vocabulary is too small for it
+            log.warn(f"{chosen.algorithm} {chosen.vocab_size:,} is left out: {error}")
+            reason = error
+            continue
+        with library_threads(1):
+            scores = score(tokenizer, samples.held_out)
+        log.say(f"{chosen.algorithm} {tokenizer.vocab_size:,}: {scores.bytes_per_token:.2f} bytes per token")
+        rows.append(_row(chosen.algorithm, tokenizer, scores, samples.corpus_bytes, settings))
+    if not rows:
+        raise reason
+    held_out = [text for texts in samples.held_out.values() for text in texts]
+    return Comparison(rows, _size(chain(*samples.train)), _size(held_out), samples.corpus_bytes)
+
+
+def _size(texts: Iterable[str]) -> int:
+    return sum(len(text.encode()) for text in texts)
 
 
 def _row(algorithm: str, tokenizer: Tokenizer, scores: Scores, corpus_bytes: int, settings: Settings) -> Row:
@@ -135,44 +165,48 @@ class _Lowest:
         return (document for *_, document in sorted(self._heap, key=lambda entry: (-entry[0], entry[1])))
 
 
-_COLUMNS = (
-    "algorithm", "tokens", "comes back", "bytes/token", "tokens/word", "unknown", "Renyi", "dead",
-    "MB/s", "corpus tokens", "FLOPs of an epoch", "embedding share",
-)  # fmt: skip
+_TOKENIZER = ("algorithm", "tokens", "comes back")
+_SCORES = ("bytes/token", "tokens/word", "unknown", "Rényi", "dead", "MB/s")
+_TRAINING = ("corpus tokens", "FLOPs of an epoch", "embedding share")
 
 
-def table(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
-    """The comparison as column names and cells; bytes per token of each source and language come last."""
+def tables(rows: list[Row]) -> dict[str, list[list[str]]]:
+    """The comparison in three parts by title, each a header and cells that begin with tokenizer and round trip."""
     groups = sorted({group for row in rows for group in row.scores.by_group})
-    cells = [[*_cells(row), *(f"{row.scores.by_group[group]:.2f}" for group in groups)] for row in rows]
-    return [*_COLUMNS, *groups], cells
+    parts = {
+        "scores on held-out text": (_SCORES, _scores),
+        "what it means for training": (_TRAINING, _training),
+        "bytes per token by source": (groups, lambda row: [f"{row.scores.by_group[group]:.2f}" for group in groups]),
+    }
+    return {
+        title: [[*_TOKENIZER, *names], *([*_tokenizer(row), *cells(row)] for row in rows)]
+        for title, (names, cells) in parts.items()
+    }
 
 
-def _cells(row: Row) -> list[str]:
+def _tokenizer(row: Row) -> list[str]:
+    return [row.algorithm, f"{row.vocab_size:,}", f"{row.scores.round_trip:.1%}"]
+
+
+def _scores(row: Row) -> list[str]:
     scores = row.scores
     return [
-        row.algorithm,
-        f"{row.vocab_size:,}",
-        f"{scores.round_trip:.1%}",
         f"{scores.bytes_per_token:.2f}",
         f"{scores.tokens_per_word:.2f}",
         f"{scores.unknown_rate:.1%}",
         f"{scores.renyi:.3f}",
         f"{scores.dead:.1%}",
         f"{scores.mb_per_s:.1f}",
-        f"{row.corpus_tokens:,}",
-        f"{row.flops:.2e}",
-        f"{row.embedding_share:.1%}",
     ]
 
 
+def _training(row: Row) -> list[str]:
+    return [f"{row.corpus_tokens:,}", f"{row.flops:.2e}", f"{row.embedding_share:.1%}"]
+
+
 def markdown(rows: list[Row]) -> str:
-    """The comparison as a Markdown table."""
-    names, cells = table(rows)
-    lines = [names, ["---"] * len(names), *cells]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def to_json(rows: list[Row]) -> list[dict[str, Any]]:
-    """The comparison as JSON values."""
-    return [asdict(row) for row in rows]
+    """The comparison as one Markdown table."""
+    first, *others = tables(rows).values()
+    lines = [[*line, *(cell for part in others for cell in part[place][3:])] for place, line in enumerate(first)]
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

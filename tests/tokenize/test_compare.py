@@ -1,5 +1,6 @@
 """The comparison of kinds: scores that mean what they say, one sample for all, one table."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 from llmforge.config.schema import Settings
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core.documents import Document
-from llmforge.core.errors import InputError
+from llmforge.core.errors import InputError, MachineError
 from llmforge.pipeline.stage import Context
 from llmforge.tokenize.algorithms import train
-from llmforge.tokenize.compare import compare, draw_samples, markdown, to_json
+from llmforge.tokenize.compare import compare, draw_samples, markdown
 from llmforge.tokenize.scores import renyi_efficiency, score
 from llmforge.tokenize.stage import TOKENIZE
 from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer
@@ -24,7 +25,7 @@ def settings_for(tmp_path: Path, data: Path, **section: object) -> Settings:
 
 
 def test_every_kind_is_trained_and_scored(tmp_path: Path, corpus: Path) -> None:
-    rows = {row.algorithm: row for row in compare(settings_for(tmp_path, corpus), tmp_path)}
+    rows = {row.algorithm: row for row in compare(settings_for(tmp_path, corpus), tmp_path).rows}
     assert len(rows) == 10
     for algorithm in ("bpe", "char_bpe", "byte", "char", "sentencepiece_bpe", "sentencepiece_unigram"):
         assert (rows[algorithm].scores.round_trip, rows[algorithm].scores.unknown_rate) == (1, 0)
@@ -39,12 +40,31 @@ def test_every_kind_is_trained_and_scored(tmp_path: Path, corpus: Path) -> None:
     assert len(lines) == 12
     assert lines[0].startswith("| algorithm | tokens | comes back | bytes/token")
     assert {line.count("|") for line in lines} == {15}
-    assert to_json(list(rows.values()))[0]["scores"]["renyi"] > 0
+
+
+def test_kinds_that_cannot_be_trained_here_are_left_out(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    chosen = {"algorithms": ("sentencepiece_bpe", "char_bpe", "byte"), "vocab_sizes": (257,)}
+    found = compare(settings_for(tmp_path, corpus, compare=chosen), tmp_path)
+    assert [row.algorithm for row in found.rows] == ["byte"]
+    assert "sentencepiece_bpe 257 is left out" in caplog.text
+    assert "char_bpe 257 is left out" in caplog.text
+    only = {"algorithms": ("sentencepiece_bpe",)}
+    with pytest.raises(MachineError, match="sentencepiece"):
+        compare(settings_for(tmp_path, corpus, compare=only), tmp_path)
+
+
+def test_a_comparison_says_how_much_text_it_is_about(tmp_path: Path, corpus: Path, documents: list[Document]) -> None:
+    found = compare(settings_for(tmp_path, corpus, compare={"algorithms": ("byte",)}), tmp_path)
+    assert found.corpus_bytes == sum(document.num_bytes for document in documents)
+    assert found.train_bytes + found.held_out_bytes == found.corpus_bytes  # all of it fits into the sample
 
 
 def test_sizes_are_set_side_by_side(tmp_path: Path, corpus: Path) -> None:
     chosen = {"algorithms": ("bpe",), "vocab_sizes": (270, 330)}
-    small, large = compare(settings_for(tmp_path, corpus, compare=chosen), tmp_path)
+    small, large = compare(settings_for(tmp_path, corpus, compare=chosen), tmp_path).rows
     assert (small.vocab_size, large.vocab_size) == (270, 330)
     assert small.scores.bytes_per_token < large.scores.bytes_per_token
 
