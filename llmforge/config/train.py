@@ -1,30 +1,57 @@
 """`train`: strategy, batch, horizon, optimizer, schedule, checkpoints."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llmforge.config.base import Section, execution
 from llmforge.config.zero import ZeroSection
 
 
-class OptimizerSection(Section):
-    """The optimizer."""
+_OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
+    "sgd": {"lr": 0.3, "weight_decay": 0.0},
+    "momentum": {"lr": 0.03, "weight_decay": 0.0, "momentum": 0.9},
+    "nesterov": {"lr": 0.03, "weight_decay": 0.0, "momentum": 0.9},
+    "adam": {"weight_decay": 0.0},
+    "rmsprop": {"weight_decay": 0.0, "beta2": 0.99},
+    "adagrad": {"lr": 1e-2, "weight_decay": 0.0, "eps": 1e-10},
+    "lion": {"lr": 1e-4, "weight_decay": 0.6, "beta2": 0.99},
+}
+"""Where an optimizer's defaults are not those of the fields, which are AdamW's and Muon's."""
 
-    name: Literal["adamw"] = Field("adamw", description="adamw: Adam with decoupled weight decay")
-    lr: float = Field(6e-4, gt=0, le=10, description="peak learning rate")
-    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the first moment")
-    beta2: float = Field(0.95, ge=0, lt=1, description="decay of the second moment")
+class OptimizerSection(Section):
+    """The optimizer; what is left out has a default that depends on its name."""
+
+    name: Literal["sgd", "momentum", "nesterov", "adam", "adamw", "rmsprop", "adagrad", "lion", "muon"] = Field(
+        "adamw", description="adamw; muon: orthogonal updates of the blocks' matrices, AdamW for the rest; or a classic"
+    )
+    lr: float = Field(6e-4, gt=0, le=10, description="peak learning rate; the default is AdamW's and Muon's")
+    momentum: float = Field(0.95, ge=0, lt=1, description="decay of momentum, nesterov and muon (0.9; muon: 0.95)")
+    beta1: float = Field(0.9, ge=0, lt=1, description="decay of the first moment: adam, adamw, lion, muon's AdamW")
+    beta2: float = Field(0.95, ge=0, lt=1, description="decay of the second moment, or of lion's momentum")
     eps: float = Field(1e-8, gt=0, description="added to the denominator")
-    weight_decay: float = Field(0.1, ge=0, le=10, description="on matrices only, not on biases and norms")
+    weight_decay: float = Field(
+        0.1, ge=0, le=10, description="on matrices only, not on biases and norms; 0 for sgd, adam, rmsprop, adagrad"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults_of_the_name(cls, values: Any) -> Any:
+        """Fill in what the named optimizer needs and the user left out."""
+        return _OPTIMIZER_DEFAULTS.get(str(values.get("name")), {}) | values if isinstance(values, dict) else values
 
 
 class ScheduleSection(Section):
     """The learning rate over the steps."""
 
-    name: Literal["cosine"] = Field("cosine", description="linear warm-up, then cosine")
+    name: Literal["constant", "linear", "cosine", "wsd", "inverse_sqrt"] = Field(
+        "cosine", description="shape after the linear warm-up; wsd: stable, then a linear decay"
+    )
     warmup_fraction: float = Field(0.05, ge=0, lt=1, description="share of the steps that warms up")
-    final_lr_fraction: float = Field(0.1, ge=0, le=1, description="learning rate at the end, of the peak")
+    decay_fraction: float = Field(0.2, gt=0, le=1, description="share of the steps that decays, for wsd")
+    final_lr_fraction: float = Field(
+        0.1, ge=0, le=1, description="learning rate at the end, of the peak; constant and inverse_sqrt do without"
+    )
 
 
 class CheckpointSection(Section):
@@ -35,6 +62,12 @@ class CheckpointSection(Section):
 
 
 class TrainSection(Section):
+_NOT_UNDER_ZERO = {
+    "muon": "ZeRO shows the optimizer flat pieces of weights, and muon needs whole matrices",
+    "adagrad": "its sums are made with the optimizer, before ZeRO cuts the weights into pieces",
+}
+
+
     """How to train."""
 
     strategy: Literal["auto", "single", "ddp", "zero1", "zero2", "zero3"] = execution(
@@ -54,3 +87,11 @@ class TrainSection(Section):
     eval_every_steps: int = execution(100, ge=1, description="steps between validations")
     eval_tokens: int = execution(131072, ge=1, description="validation tokens at most; the last step takes all")
     threads: int | None = execution(None, ge=1, description="CPU threads of a process; null: cores / processes")
+
+    @model_validator(mode="after")
+    def _optimizer_fits_the_strategy(self) -> "TrainSection":
+        """Refuse an optimizer that a strategy cannot carry out, before anything is launched."""
+        reason = _NOT_UNDER_ZERO.get(self.optimizer.name)
+        if reason and self.strategy.startswith("zero"):
+            raise ValueError(f"{self.optimizer.name} does not work under {self.strategy}: {reason}; use fsdp instead")
+        return self

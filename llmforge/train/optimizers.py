@@ -1,12 +1,19 @@
 """Optimizers by name, with weight decay where it belongs."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import torch
 from torch import nn
+from torch.optim import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 
 from llmforge.config.train import OptimizerSection
 from llmforge.parallel.strategy import BuildOptimizer
+from llmforge.train.lion import Lion
+from llmforge.train.muon import Muon
+
+Named = Iterable[tuple[str, nn.Parameter]]
+Groups = list[dict[str, Any]]
 
 
 def build_optimizer(section: OptimizerSection) -> BuildOptimizer:
@@ -17,33 +24,48 @@ def build_optimizer(section: OptimizerSection) -> BuildOptimizer:
     Returns: a function over (name, parameter) pairs.
     """
 
-    def build(parameters: Iterable[tuple[str, nn.Parameter]]) -> torch.optim.Optimizer:
-        return _BUILDERS[section.name](decay_groups(parameters, section.weight_decay), section)
+    def build(parameters: Named) -> torch.optim.Optimizer:
+        groups = muon_groups if section.name == "muon" else decay_groups
+        return _BUILDERS[section.name](groups(parameters, section.weight_decay), section)
 
     return build
 
 
-def decay_groups(
-    parameters: Iterable[tuple[str, nn.Parameter]], weight_decay: float
-) -> list[dict[str, list[nn.Parameter] | float]]:
+def decay_groups(parameters: Named, weight_decay: float) -> Groups:
     """Two groups: matrices, which are decayed, and vectors (biases, norms), which are not.
 
     A decayed norm scale or bias has nothing to counter it where the layer after it can undo the change; GPT-2's and
     GPT-3's successors decay matrices only. An empty group is left out.
     """
     named = list(parameters)
-    matrices = [parameter for _, parameter in named if parameter.dim() >= 2]
-    vectors = [parameter for _, parameter in named if parameter.dim() < 2]
-    groups: list[dict[str, list[nn.Parameter] | float]] = [
-        {"params": matrices, "weight_decay": weight_decay},
-        {"params": vectors, "weight_decay": 0.0},
+    groups: Groups = [
+        {"params": [parameter for _, parameter in named if parameter.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [parameter for _, parameter in named if parameter.dim() < 2], "weight_decay": 0.0},
     ]
     return [group for group in groups if group["params"]]
 
 
-def _adamw(groups: list[dict[str, list[nn.Parameter] | float]], section: OptimizerSection) -> torch.optim.Optimizer:
-    # Fused: one pass over memory instead of a dozen; it exists for CPUs and GPUs alike.
-    return torch.optim.AdamW(groups, lr=section.lr, betas=(section.beta1, section.beta2), eps=section.eps, fused=True)
+def muon_groups(parameters: Named, weight_decay: float) -> Groups:
+    """The blocks' matrices, for orthogonal updates; then embeddings, head, norms and biases as `decay_groups` has them.
+
+    Embeddings and head map from and to tokens, not between hidden states: their updates are not made orthogonal.
+    """
+    named = list(parameters)
+    hidden = [parameter for name, parameter in named if name.startswith("blocks.") and parameter.dim() == 2]
+    others = [(name, parameter) for name, parameter in named if not any(parameter is one for one in hidden)]
+    orthogonal: Groups = [{"params": hidden, "weight_decay": weight_decay, "orthogonal": True}] if hidden else []
+    return [*orthogonal, *({**group, "orthogonal": False} for group in decay_groups(others, weight_decay))]
 
 
-_BUILDERS = {"adamw": _adamw}
+# `fused`: one pass over memory instead of a dozen; it exists for CPUs and GPUs alike.
+_BUILDERS: dict[str, Callable[[Groups, OptimizerSection], Optimizer]] = {
+    "sgd": lambda groups, s: SGD(groups, lr=s.lr, fused=True),
+    "momentum": lambda groups, s: SGD(groups, lr=s.lr, momentum=s.momentum, fused=True),
+    "nesterov": lambda groups, s: SGD(groups, lr=s.lr, momentum=s.momentum, nesterov=s.momentum > 0, fused=True),
+    "adam": lambda groups, s: Adam(groups, lr=s.lr, betas=(s.beta1, s.beta2), eps=s.eps, fused=True),
+    "adamw": lambda groups, s: AdamW(groups, lr=s.lr, betas=(s.beta1, s.beta2), eps=s.eps, fused=True),
+    "rmsprop": lambda groups, s: RMSprop(groups, lr=s.lr, alpha=s.beta2, eps=s.eps),
+    "adagrad": lambda groups, s: Adagrad(groups, lr=s.lr, eps=s.eps),
+    "lion": lambda groups, s: Lion(groups, lr=s.lr, betas=(s.beta1, s.beta2)),
+    "muon": lambda groups, s: Muon(groups, lr=s.lr, momentum=s.momentum, betas=(s.beta1, s.beta2), eps=s.eps),
+}
