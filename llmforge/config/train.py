@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 from llmforge.config.base import Section, execution
 from llmforge.config.zero import ZeroSection
 
-
 _OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
     "sgd": {"lr": 0.3, "weight_decay": 0.0},
     "momentum": {"lr": 0.03, "weight_decay": 0.0, "momentum": 0.9},
@@ -18,6 +17,7 @@ _OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
     "lion": {"lr": 1e-4, "weight_decay": 0.6, "beta2": 0.99},
 }
 """Where an optimizer's defaults are not those of the fields, which are AdamW's and Muon's."""
+
 
 class OptimizerSection(Section):
     """The optimizer; what is left out has a default that depends on its name."""
@@ -61,13 +61,13 @@ class CheckpointSection(Section):
     keep_last: int = execution(2, ge=1, description="newest checkpoints to keep")
 
 
-class TrainSection(Section):
 _NOT_UNDER_ZERO = {
     "muon": "ZeRO shows the optimizer flat pieces of weights, and muon needs whole matrices",
     "adagrad": "its sums are made with the optimizer, before ZeRO cuts the weights into pieces",
 }
 
 
+class TrainSection(Section):
     """How to train."""
 
     strategy: Literal["auto", "single", "ddp", "zero1", "zero2", "zero3"] = execution(
