@@ -10,8 +10,8 @@ from typing import Any
 from llmforge.core.errors import InputError
 from llmforge.core.shards import read_objects
 
-_WORDS = re.compile(r"\s+|\S+")
-_MAX_PIECES = 4000  # matching takes the square of this
+_WORDS = re.compile(r"^\s+|\S+\s*")
+_MAX_WORDS = 4000  # matching takes the square of this
 
 
 @dataclass(frozen=True)
@@ -58,13 +58,14 @@ def read_removals(folder: Path, limit: int, method: str | None = None) -> Iterat
 
 
 def mark_differences(one: str, two: str) -> tuple[list[Part], list[Part]]:
-    """Two texts in runs that they share and runs that they do not, word by word.
+    """Two texts in runs that they share and runs that they do not, word by word; white space alone is no difference.
 
     Of a long text only the beginning is compared.
     """
-    pieces: list[list[str]] = [_WORDS.findall(text)[:_MAX_PIECES] for text in (one, two)]
+    pieces: list[list[str]] = [_WORDS.findall(text)[:_MAX_WORDS] for text in (one, two)]
+    words = [[piece.strip() for piece in side] for side in pieces]
     parts: tuple[list[Part], list[Part]] = ([], [])
-    for kind, *spans in SequenceMatcher(None, pieces[0], pieces[1], autojunk=False).get_opcodes():
+    for kind, *spans in SequenceMatcher(None, words[0], words[1], autojunk=False).get_opcodes():
         for side, (start, end) in enumerate((spans[:2], spans[2:])):
             if start < end:
                 parts[side].append(Part("".join(pieces[side][start:end]), kind != "equal"))

@@ -40,9 +40,9 @@ def test_a_removal_whose_keeper_is_gone_is_named(run_dedup: RunDedup) -> None:
 
 
 def test_differing_words_are_marked_on_both_sides() -> None:
-    one, two = mark_differences("the quick brown fox jumps", "the slow brown fox jumps high")
-    assert one == [Part("the ", False), Part("quick", True), Part(" brown fox jumps", False)]
-    assert two == [Part("the ", False), Part("slow", True), Part(" brown fox jumps", False), Part(" high", True)]
+    one, two = mark_differences("the quick  brown fox jumps", "the slow brown\nfox jumps high")
+    assert one == [Part("the ", False), Part("quick  ", True), Part("brown fox jumps", False)]
+    assert two == [Part("the ", False), Part("slow ", True), Part("brown\nfox jumps ", False), Part("high", True)]
     assert mark_differences("", "a") == ([], [Part("a", True)])
 
 
