@@ -102,8 +102,8 @@ def _answer(law: ComputeLaw, question: Question, count: ParameterCount) -> LawAn
 
 def _flops(law: ComputeLaw, question: Question, count: ParameterCount) -> float:
     """The budget at which the law's answer is the size or the tokens asked for."""
-    if question.kind == "budget_flops":
-        return question.value
+    if question.flops is not None:
+        return question.flops
     if question.kind in ("tokens", "tokens_at_hand"):
         return law.flops_for_tokens(question.value)
     if question.kind == "model" and law.counts != ALL_PARAMETERS:

@@ -6,6 +6,8 @@ from llmforge.plan_scaling.rows import Row
 
 _ASKED = {
     "budget_flops": ("a compute budget", "FLOPs"),
+    "budget_gpu_hours": ("a budget of device hours", "hours"),
+    "budget_money": ("a budget of money", "of it"),
     "params": ("a model size", "parameters"),
     "tokens": ("a number of training tokens", "tokens"),
     "model": ("the configured model", "parameters"),
@@ -65,6 +67,7 @@ def _cost_rows(plan: Plan) -> list[Row]:
         Row("compute", f"{recommended.flops:.3g}", "FLOPs", assumptions["flops"]),
         Row("compute, layer by layer", f"{recommended.flops_by_layer:.3g}", "FLOPs", assumptions["flops_by_layer"]),
         _hours_row(plan),
+        _price_row(plan),
         *_memory_rows(plan),
         _loss_row(recommended, assumptions),
     ]
@@ -86,12 +89,19 @@ def _region_rows(plan: Plan) -> list[Row]:
 def _hours_row(plan: Plan) -> Row:
     hours, assumptions = plan.recommended.hours, plan.assumptions
     if hours is None:
-        return Row("time", "unknown", "", "set plan_scaling.device_flops_per_s to the peak of a device")
+        return Row("time", "unknown", "", "set plan_scaling.device, or device_flops_per_s to the peak of a device")
     reason = (
-        f"{assumptions['num_devices']:,} devices of {assumptions['device_flops_per_s']:.3g} FLOPs/s at "
-        f"{assumptions['utilization']:.0%} of it"
+        f"{assumptions['num_devices']:,} devices of {assumptions['device_flops_per_s']:.4g} FLOPs/s at "
+        f"{assumptions['utilization']:.1%} of it: {assumptions['utilization_reason']}"
     )
     return Row("time", f"{hours:,.3g}", "hours", reason)
+
+
+def _price_row(plan: Plan) -> Row:
+    run, price = plan.recommended, plan.assumptions["price_per_device_hour"]
+    if run.cost is None:
+        return Row("cost", "unknown", "", "needs a device and plan_scaling.price_per_device_hour")
+    return Row("cost", f"{run.cost:,.2f}", "", f"{run.device_hours:,.1f} device hours at {price:g} each")
 
 
 def _memory_rows(plan: Plan) -> list[Row]:

@@ -29,6 +29,7 @@ from llmforge.plan_scaling.question import Question, choose_shape, find_question
 from llmforge.plan_scaling.region import Region, find_region
 from llmforge.plan_scaling.repeated import effective_tokens
 from llmforge.plan_scaling.shapes import Shape
+from llmforge.plan_scaling.utilization import choose_utilization
 
 # Repeating data up to 4 times is nearly as good as fresh data (Muennighoff et al. 2023).
 _HARMLESS_EPOCHS = 4.0
@@ -47,8 +48,9 @@ class Corpus:
 class Recommendation:
     """The run to do; tokens, steps and sequences are counts, `predicted_loss` is in nats per token.
 
-    Null: `epochs` without tokens at hand, `hours` without a device, `strategy` without a device's memory (or where
-    none fits), losses far below what the law was fitted on.
+    `device_hours` are `hours` times devices, and `cost` is them at their price. Null: `epochs` without tokens at
+    hand, `hours` and `device_hours` without a device, `cost` without a price, `strategy` without a device's memory
+    (or where none fits), losses far below what the law was fitted on.
     """
 
     model: dict[str, Any]
@@ -66,6 +68,8 @@ class Recommendation:
     flops: float
     flops_by_layer: float
     hours: float | None
+    device_hours: float | None
+    cost: float | None
     predicted_loss: float | None
     predicted_bits_per_byte: float | None
     strategy: str | None = None
@@ -141,8 +145,8 @@ def _wanted_tokens(question: Question, params: int) -> float:
     """Training tokens: those asked for, what the budget buys, or 20 a parameter."""
     if question.kind == "tokens":
         return question.value
-    if question.kind == "budget_flops":
-        return question.value / (6 * params)
+    if question.flops is not None:
+        return question.flops / (6 * params)
     return TOKENS_PER_PARAM * params
 
 
@@ -162,6 +166,8 @@ def _recommend(settings: Settings, shape: Shape, wanted_tokens: float, corpus: C
     per_token = flops_per_token(shape.arch)
     worth = effective_tokens(tokens, corpus.tokens) if corpus.tokens else tokens
     loss = predict_loss(count.total, tokens, worth)
+    device_hours = _device_hours(settings.plan_scaling, per_token.six_n * tokens, count.total)
+    price = settings.plan_scaling.price_per_device_hour
     return Recommendation(
         model=_settings_of(shape.model),
         params=count.total,
@@ -177,7 +183,9 @@ def _recommend(settings: Settings, shape: Shape, wanted_tokens: float, corpus: C
         lr=lr,
         flops=per_token.six_n * tokens,
         flops_by_layer=per_token.by_layer * tokens,
-        hours=_hours(settings.plan_scaling, per_token.six_n * tokens),
+        hours=None if device_hours is None else device_hours / settings.plan_scaling.num_devices,
+        device_hours=device_hours,
+        cost=None if device_hours is None or price is None else device_hours * price,
         predicted_loss=loss,
         predicted_bits_per_byte=loss / math.log(2) / corpus.bytes_per_token
         if loss and corpus.bytes_per_token
@@ -197,14 +205,15 @@ def _settings_of(model: ModelSection) -> dict[str, Any]:
     return {"preset": model.preset, **model.model_dump(mode="json", exclude_defaults=True)}
 
 
-def _hours(section: PlanScalingSection, flops: float) -> float | None:
+def _device_hours(section: PlanScalingSection, flops: float, params: int) -> float | None:
     if section.device_flops_per_s is None:
         return None
-    return flops / (section.num_devices * section.device_flops_per_s * section.utilization) / 3600
+    return flops / (section.device_flops_per_s * choose_utilization(section, params).value) / 3600
 
 
 def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus) -> dict[str, Any]:
     section, configured = settings.plan_scaling, settings.model.is_chosen
+    utilization = choose_utilization(section, recommended.params)
     return {
         "counting_rule": COUNTING_RULE,
         "flops": SIX_ND_RULE,
@@ -220,7 +229,9 @@ def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus
         "max_epochs": section.max_epochs,
         "device_flops_per_s": section.device_flops_per_s,
         "num_devices": section.num_devices,
-        "utilization": section.utilization,
+        "utilization": utilization.value,
+        "utilization_reason": utilization.reason,
+        "price_per_device_hour": section.price_per_device_hour,
         "memory": (
             f"AdamW, {precision_of(section)} matrix products, {recommended.micro_batch_sequences} sequences in one "
             "forward pass, gradients accumulated; the framework's own context not counted"

@@ -19,7 +19,7 @@ def test_a_what_if_needs_no_run_and_writes_nothing(llmforge, tmp_path: Path) -> 
 
 def test_a_plan_is_one_json_object(llmforge, tmp_path: Path) -> None:
     asked = json.loads(llmforge(*QUESTION, "--dry-run", "--json", cwd=tmp_path).stdout)
-    assert asked["question"] == {"kind": "budget_flops", "value": 1e20}
+    assert asked["question"] == {"kind": "budget_flops", "value": 1e20, "flops": 1e20}
     assert asked["recommended"]["params"] > 5e8
     made = json.loads(llmforge(*QUESTION, "--json", cwd=tmp_path).stdout)
     assert made["status"] == "built"

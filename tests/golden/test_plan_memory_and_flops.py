@@ -12,6 +12,7 @@ from llmforge.arch.flops import flops_per_token
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import preset
 from llmforge.arch.zero_estimates import estimate_zero2, estimate_zero3
+from llmforge.plan_scaling.utilization import PUBLISHED
 
 GIB = 2**30
 LAYERS_AND_WIDTHS = {
@@ -25,6 +26,8 @@ LAYERS_AND_WIDTHS = {
     "30b": (48, 7168),
     "70b": (80, 8192),
 }
+
+SIZES = dict(zip(LAYERS_AND_WIDTHS, (125e6, 350e6, 760e6, 1.3e9, 2.7e9, 6.7e9, 13e9, 30e9, 70e9), strict=True))
 
 
 def test_deepspeed_estimates_of_its_documentations_model():
@@ -91,14 +94,18 @@ def test_bands_need_fewer_scores_than_full_attention():
     assert flops_per_token(banded).by_layer < flops_per_token(replace(banded, band_tokens=None)).by_layer
 
 
-def test_throughput_table_gives_its_own_utilisation():
-    """llm-foundry's table: 209 bf16 rows, from its parameters, layers, width and context by the rule of PaLM."""
+def throughput_rows():
     folder = os.environ.get("LLMFORGE_TEST_DATA")
     path = Path(folder or "") / "scaling" / "throughput" / "llm_foundry_mpt_throughput.csv"
     if not folder or not path.exists():
         pytest.skip("needs the throughput table of the test data: set LLMFORGE_TEST_DATA")
     with open(path, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["Precision"] != "amp_fp8"]
+        return [row for row in csv.DictReader(file) if row["Precision"] != "amp_fp8"]
+
+
+def test_throughput_table_gives_its_own_utilisation():
+    """llm-foundry's table: 209 bf16 rows, from its parameters, layers, width and context by the rule of PaLM."""
+    rows = throughput_rows()
     ratios = []
     for row in rows:
         layers, dim = LAYERS_AND_WIDTHS[row["Model"]]
@@ -111,3 +118,16 @@ def test_throughput_table_gives_its_own_utilisation():
     assert len(ratios) == 209
     assert median(ratios) == pytest.approx(1.0, abs=1e-4)
     assert 0.997 < min(ratios) <= max(ratios) < 1.001
+
+
+def test_the_published_shares_are_the_medians_of_that_table():
+    """Every cell that a plan falls back on: device and size, median share and number of runs."""
+    rows = throughput_rows()
+    cells = {}
+    for row in rows:
+        if row["SeqLen (T)"] == "2048":
+            cells.setdefault((row["GPU"].replace("_", "-"), row["Model"]), []).append(float(row["MFU"]) / 100)
+    assert len(cells) == sum(map(len, PUBLISHED.values())) == 25
+    for (device, model), shares in cells.items():
+        share, num_runs = PUBLISHED[device][SIZES[model]]
+        assert (share, num_runs) == (pytest.approx(median(shares), abs=0.001), len(shares)), (device, model)

@@ -5,13 +5,16 @@ import math
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from llmforge.config.model import ModelSection
+from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import SettingsError
 from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
 from llmforge.plan_scaling.plan import make_plan
 from llmforge.plan_scaling.shapes import nearest_shape
+from llmforge.plan_scaling.utilization import choose_utilization
 
 VOCAB = 8192
 
@@ -100,6 +103,10 @@ def test_bits_per_byte_are_the_loss_in_the_corpus_own_bytes():
     ("section", "model", "message"),
     [
         ({"budget_flops": 1e20, "tokens": 10**9}, {}, r"plan_scaling.budget_flops = 1e\+20 and plan_scaling.tokens"),
+        ({"budget_gpu_hours": 10.0}, {}, "plan_scaling.budget_gpu_hours = 10, but no device says"),
+        ({"budget_money": 1e4, "device": "a100-80gb"}, {}, "plan_scaling.budget_money = 10000, but no price says"),
+        ({"budget_money": 1.0, "budget_gpu_hours": 1.0}, {}, "plan_scaling.budget_gpu_hours = 1 and plan_scaling.budg"),
+        ({"budget_gpu_hours": 1e-6, "device": "h100-80gb"}, {}, r"nearest value .* is plan_scaling.budget_gpu_hours="),
         ({"params": 10**9}, {"preset": "gpt2-mini"}, "plan_scaling.params = 1,000,000,000 asks for a size, but"),
         ({}, {}, "nothing to plan from"),
         ({"budget_flops": 1e6}, {}, r"plan_scaling.budget_flops = 1e\+06 asks for a model of 91 parameters"),
@@ -140,7 +147,7 @@ def test_every_row_of_numbers_has_a_reason():
     assert rows["compute"].unit == "FLOPs"
     assert rows["time"].unit == "hours"
     assert rows["predicted loss"].unit.endswith("bits per byte")
-    assert "of 1e+12 FLOPs/s at 40%" in rows["time"].reason
+    assert "of 1e+12 FLOPs/s at 40.0%" in rows["time"].reason
 
 
 def test_a_law_that_has_no_answer_says_so():
@@ -175,3 +182,45 @@ def test_a_model_that_fits_nowhere_is_cautioned():
     answer = plan({"params": 7 * 10**9, "device_memory_bytes": 2**30})
     assert answer.recommended.strategy is None
     assert any("no strategy fits into plan_scaling.device_memory_bytes" in caution for caution in answer.cautions)
+
+
+def test_hours_and_money_buy_the_same_run_as_their_flops():
+    device = {"device": "a100-40gb", "num_devices": 8, "price_per_device_hour": 2.0}
+    hours = plan({"budget_gpu_hours": 1000.0, **device})
+    money = plan({"budget_money": 2000.0, **device})
+    flops = plan({"budget_flops": hours.question.flops, **device})
+    assert hours.recommended == money.recommended == flops.recommended
+    run = hours.recommended
+    assert run.device_hours == pytest.approx(1000, rel=0.01)
+    assert run.hours == run.device_hours / 8
+    assert run.cost == pytest.approx(2000, rel=0.01)
+    assert hours.question.flops == pytest.approx(1000 * 3600 * 312e12 * hours.assumptions["utilization"])
+
+
+def test_a_device_by_name_brings_its_peak_and_memory():
+    section = PlanScalingSection(device="h100-80gb", device_memory_bytes=10**10)
+    assert (section.device_flops_per_s, section.device_memory_bytes) == (989.4e12, 10**10)
+    assert PlanScalingSection.model_validate(section.model_dump()) == section
+    with pytest.raises(ValidationError, match="device"):
+        PlanScalingSection(device="h100")
+
+
+def test_small_models_use_a_device_less():
+    def share(params, **given):
+        return choose_utilization(PlanScalingSection(**given), params)
+
+    assert share(1e8, device="a100-40gb").value == 0.399
+    assert share(3e9, device="a100-40gb").value == 0.56
+    assert share(1e12, device="h100-80gb").value == 0.424
+    assert "median of 5 published runs of 1.25e+08 parameters" in share(1e8, device="a100-40gb").reason
+    assert share(1e9, device="mi300x").value == share(1e9).value == 0.4
+    assert share(1e9, device="a100-40gb", utilization=0.3).value == 0.3
+
+
+def test_time_and_cost_have_rows():
+    answer = plan({"params": 13 * 10**8, "device": "h100-80gb", "num_devices": 8, "price_per_device_hour": 2.5})
+    rows = {row.name: row for row in describe_plan(answer)}
+    assert rows["cost"].value == f"{answer.recommended.cost:,.2f}"
+    assert "device hours at 2.5 each" in rows["cost"].reason
+    assert rows["time"].reason.startswith("8 devices of 9.894e+14 FLOPs/s at 40.9% of it")
+    assert {row.name: row for row in describe_plan(plan({"params": 10**9}))}["cost"].value == "unknown"
