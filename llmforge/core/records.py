@@ -25,8 +25,8 @@ TEXT_COLUMNS = ("text", "content", "raw_content")
 """Names under which data sets keep their text, in the order in which they are tried."""
 
 JSONL_ENDINGS = tuple(name + packed for name in (".jsonl", ".ndjson", ".json") for packed in ("", *COMPRESSIONS))
-_BOM = b"\xef\xbb\xbf"
-_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+BOM = b"\xef\xbb\xbf"
+UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,12 +196,12 @@ def read_jsonl(
             yield line
             continue
         data = line.data
-        if number == 1 and data.startswith(_UTF16_BOMS):
+        if number == 1 and data.startswith(UTF16_BOMS):
             yield _whole_file("unexpected_encoding", path)
             return
-        if number == 1 and data.startswith(_BOM):
+        if number == 1 and data.startswith(BOM):
             measures["byte_order_marks"] += 1
-            data = data[len(_BOM) :]
+            data = data[len(BOM) :]
         if not data.strip():
             measures["blank_lines"] += 1
             continue
@@ -298,7 +298,7 @@ def read_parquet(path: Path, *, max_record_bytes: int, column: str | None = None
                 for batch in file.iter_batches(64, row_groups=[group], columns=columns):
                     for values in batch.to_pylist():
                         number += 1
-                        yield _row(values, number, max_record_bytes)
+                        yield to_record(values, number, max_record_bytes)
             except (pyarrow.ArrowException, OSError) as problem:
                 group_facts = file.metadata.row_group(group)
                 size = group_facts.total_byte_size
@@ -306,7 +306,8 @@ def read_parquet(path: Path, *, max_record_bytes: int, column: str | None = None
                 number = first + group_facts.num_rows
 
 
-def _row(values: dict[str, Any], number: int, max_record_bytes: int) -> Record | BadRecord:
+def to_record(values: dict[str, Any], number: int, max_record_bytes: int) -> Record | BadRecord:
+    """A row of a table as a record; its size is that of its texts."""
     num_bytes = sum(len(value.encode("utf-8", "surrogatepass")) for value in values.values() if isinstance(value, str))
     record = Record(values, number, number, num_bytes)
     return reject(record, "record_too_large") if num_bytes > max_record_bytes else record

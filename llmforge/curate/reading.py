@@ -2,10 +2,13 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from itertools import chain, islice
+from itertools import chain
+from pathlib import Path
 
+from llmforge.core.documents import Document, document_id
 from llmforge.core.errors import InputError
-from llmforge.curate.readers.items import Item, Reader, ReadOptions
+from llmforge.core.records import is_parquet
+from llmforge.curate.readers.items import Item, RawDocument, Reader, ReadOptions, Verdict
 from llmforge.curate.readers.table import find_reader
 from llmforge.pipeline.inputs import InputFile
 from llmforge.pipeline.stage import Context, Shard
@@ -22,14 +25,34 @@ def read_shard(shard: Shard, context: Context, measures: Counter[str]) -> Iterat
     options = ReadOptions(settings.sources[shard.work["place"]], settings.max_record_bytes, measures)
     reader = find_reader(shard.work["type"])
     files = context.inputs.files[shard.work["first"] : shard.work["end"]]
-    items = chain.from_iterable(_read_file(reader, file, options) for file in files)
-    return islice(items, options.section.limit)
+    items: Iterator[Item]
+    if files:
+        items = chain.from_iterable(_read_file(reader, file, options) for file in files)
+    else:  # fetched, not read from files here
+        section = options.section
+        place = InputFile(Path(section.path), shard.work["source"], f"{section.path}/{section.split}", 0)
+        items = reader.read(place, options)
+    return items if options.section.limit is None else _take(items, options.section.limit)
+
+
+def _take(items: Iterator[Item], limit: int) -> Iterator[Item]:
+    """Items up to and with the last document that the limit allows; what its reader drops is no such document."""
+    num_taken = 0
+    for item in items:
+        num_taken += isinstance(item, RawDocument) and item.verdict is None
+        if num_taken > limit:
+            return
+        yield item
 
 
 def _read_file(reader: Reader, file: InputFile, options: ReadOptions) -> Iterator[Item]:
     try:
         before = file.path.stat()
-        yield from reader.read(file, options)
+        if before.st_size == 0 and not is_parquet(file.path):  # a Parquet file of no bytes is a broken one
+            document = Document(document_id(file.source, file.locator, ""), "", file.source)
+            yield RawDocument(document, file.locator, 0, verdict=Verdict("empty_file"))
+        else:
+            yield from reader.read(file, options)
         after = file.path.stat()
     except OSError as error:
         problem = f"{file.path}: cannot be read ({error.strerror or error})"

@@ -102,7 +102,7 @@ def _judge_text(judge_text: Judge, limits: Any, raw: RawDocument) -> Verdict | N
 def judge(raw: RawDocument, rules: list[Rule], counts: Counts) -> Verdict | None:
     """The first verdict against a document; None if every rule lets it pass."""
     if not raw.document.text:
-        return Verdict("no_main_text")
+        return Verdict("empty_text" if raw.html is None else "no_main_text")
     for names, rule in rules:
         for name in names:
             counts.judge(name, raw.document.source)

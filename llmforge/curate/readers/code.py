@@ -31,8 +31,6 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
     text = _decode(data)
     if text is None:
         yield BadItem(file.locator, BadRecord.of("invalid_utf8", 0, data))
-    elif not text:
-        options.measures["empty_files"] += 1
     else:
         document = Document(document_id(file.source, file.locator, text), text, file.source, meta=meta)
         yield RawDocument(document, file.locator, len(data))

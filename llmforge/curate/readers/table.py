@@ -12,10 +12,12 @@ READERS = {
     "warc": "llmforge.curate.readers.warc",
     "jsonl": "llmforge.curate.readers.jsonl",
     "parquet": "llmforge.curate.readers.parquet",
+    "crowd_csv": "llmforge.curate.readers.crowd_csv",
     "text": "llmforge.curate.readers.text",
     "code": "llmforge.curate.readers.code",
+    "huggingface": "llmforge.curate.readers.huggingface",
 }
-_DATA = ("warc", "jsonl", "parquet")
+_DATA = ("warc", "jsonl", "parquet", "crowd_csv")
 _LOOSE = ("text", "code")
 
 

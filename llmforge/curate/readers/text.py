@@ -24,9 +24,6 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
     if "\0" in text:
         yield BadItem(file.locator, BadRecord.of("nul_character", text.index("\0"), data))
         return
-    if not text:
-        options.measures["empty_files"] += 1
-        return
     identity = document_id(file.source, file.locator, text)
     yield RawDocument(Document(identity, text, file.source, meta={"path": file.locator}), file.locator, len(data))
 
