@@ -127,7 +127,7 @@ def _place(values: dict[str, Any], path: Path_, value: Any, origins: dict[Path_,
 
 def _open(node: Any, part: str | int) -> Any:
     """The section or list at `part`, in a form that can be written to; made where there is none."""
-    child = node[part] if isinstance(node, list) else node.get(part)
+    child = node[int(part)] if isinstance(node, list) else node.get(part)
     if child is None or isinstance(child, tuple):
         child = node[part] = {} if child is None else list(child)
     return child

@@ -85,7 +85,7 @@ def parse_yaml(text: str, name: str) -> Positioned:
 def _refuse_aliases(text: str, name: str) -> None:
     """Anchors and aliases can multiply a few bytes into gigabytes; settings do not need them."""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.AliasEvent):
+        if isinstance(event, yaml.AliasEvent) and event.start_mark is not None:
             mark = Mark(name, event.start_mark.line + 1, event.start_mark.column + 1)
             raise SettingsError(f"{mark}: aliases are not allowed; got *{event.anchor}", "write the value out")
 
@@ -122,7 +122,7 @@ class _Builder:
 
     def _scalar(self, node: yaml.Node, mark: Mark) -> Any:
         text = str(node.value)
-        if node.tag == _TEXT_TAG and node.style in ("'", '"', "|", ">"):
+        if node.tag == _TEXT_TAG and getattr(node, "style", None) in ("'", '"', "|", ">"):
             return text
         if node.tag.startswith("!") or "python" in node.tag:
             raise SettingsError(f"{mark}: tags are not allowed; got {node.tag}", "write a plain value")
