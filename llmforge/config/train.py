@@ -5,6 +5,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from llmforge.config.base import Section, execution
+from llmforge.config.parallel import ParallelSection
 from llmforge.config.zero import ZeroSection
 
 _OPTIMIZER_DEFAULTS: dict[str, dict[str, float]] = {
@@ -70,10 +71,22 @@ _NOT_UNDER_ZERO = {
 class TrainSection(Section):
     """How to train."""
 
-    strategy: Literal["auto", "single", "ddp", "zero1", "zero2", "zero3"] = execution(
-        "auto", description="how a step is spread over processes"
-    )
-    nproc: int | None = execution(None, ge=1, le=4096, description="processes; null: one a device")
+    strategy: Literal[
+        "auto",
+        "single",
+        "ddp",
+        "fsdp",
+        "model",
+        "pipeline",
+        "tensor",
+        "2d",
+        "3d",
+        "zero1",
+        "zero2",
+        "zero3",
+    ] = execution("auto", description="how a step is spread over processes")
+    nproc: int | None = execution(None, ge=1, le=4096, description="processes of a machine; null: one a device")
+    nodes: int = execution(1, ge=1, le=4096, description="machines; with several, each starts its own launcher")
     global_batch_tokens: int = Field(16384, ge=1, description="tokens of one optimizer step, over all processes")
     micro_batch_sequences: int = execution(8, ge=1, description="sequences in one forward pass of a process")
     tokens: int | Literal["auto"] = execution("auto", description="training tokens; auto: from the plan")
@@ -82,6 +95,7 @@ class TrainSection(Section):
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
     checkpoint: CheckpointSection = CheckpointSection()
+    parallel: ParallelSection = ParallelSection()
     zero: ZeroSection = ZeroSection()
     log_every_steps: int = execution(10, ge=1, description="steps between lines of metrics.jsonl")
     eval_every_steps: int = execution(100, ge=1, description="steps between validations")

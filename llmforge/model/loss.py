@@ -17,12 +17,22 @@ _MAX_LOGITS = 1 << 24
 """Logits held at a time (64 MiB in fp32)."""
 
 
+CrossEntropy = Callable[[Tensor, Tensor], Tensor]
+"""Sum of the cross-entropies of logits (N, V) and targets (N)."""
+
+
+def cross_entropy_sum(logits_NV: Tensor, target_N: Tensor) -> Tensor:
+    """Sum of the cross-entropies of all positions whose target is not `IGNORE` (nats, fp32)."""
+    return F.cross_entropy(logits_NV.float(), target_N, ignore_index=IGNORE, reduction="sum")
+
+
 def token_loss_sum(
     logits: Callable[[Tensor], Tensor],
     x_NC: Tensor,
     target_N: Tensor,
     vocab_size: int,
     *,
+    cross_entropy: CrossEntropy = cross_entropy_sum,
     max_logits: int = _MAX_LOGITS,
 ) -> Tensor:
     """Sum of the cross-entropies of all positions whose target is not `IGNORE` (nats, fp32).
@@ -32,15 +42,16 @@ def token_loss_sum(
         x_NC: last hidden states.
         target_N: token ids, or `IGNORE`.
         vocab_size: V, which decides the size of a chunk (count).
+        cross_entropy: of one chunk.
         max_logits: logits held at a time; more are computed in chunks, and again in the backward pass (count).
     """
+
+    def chunk_loss(x_NC: Tensor, target_N: Tensor) -> Tensor:
+        return cross_entropy(logits(x_NC), target_N)
+
     rows = max(1, max_logits // vocab_size)
     if len(x_NC) <= rows:
-        return _chunk_loss(logits, x_NC, target_N)
+        return chunk_loss(x_NC, target_N)
     chunks = zip(torch.split(x_NC, rows), torch.split(target_N, rows), strict=True)
-    losses = [checkpoint(_chunk_loss, logits, x, target, use_reentrant=False) for x, target in chunks]
+    losses = [checkpoint(chunk_loss, x, target, use_reentrant=False) for x, target in chunks]
     return torch.stack(losses).sum()
-
-
-def _chunk_loss(logits: Callable[[Tensor], Tensor], x_NC: Tensor, target_N: Tensor) -> Tensor:
-    return F.cross_entropy(logits(x_NC).float(), target_N, ignore_index=IGNORE, reduction="sum")

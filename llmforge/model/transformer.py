@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from llmforge.arch.architecture import Architecture
 from llmforge.model.cache import KeyValueCache
-from llmforge.model.loss import token_loss_sum
+from llmforge.model.loss import CrossEntropy, cross_entropy_sum, token_loss_sum
 from llmforge.model.positions import attention_bias, rotary_angles, rotate
 
 
@@ -122,6 +122,7 @@ class Transformer(nn.Module):
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         self.arch = arch
+        self.cross_entropy: CrossEntropy = cross_entropy_sum
         self.embedding: nn.Embedding | None = nn.Embedding(arch.vocab_size, arch.dim)
         self.position = nn.Embedding(arch.context, arch.dim) if arch.positions == "learned" else None
         self.embedding_norm = _norm(arch) if arch.embedding_norm else None
@@ -158,7 +159,13 @@ class Transformer(nn.Module):
         x_BTC = self.final_norm(x_BTC)
         if targets_BT is None:
             return self._logits(x_BTC)
-        return token_loss_sum(self._logits, x_BTC.flatten(0, 1), targets_BT.flatten(), self.arch.vocab_size)
+        return token_loss_sum(
+            self._logits,
+            x_BTC.flatten(0, 1),
+            targets_BT.flatten(),
+            self.arch.vocab_size,
+            cross_entropy=self.cross_entropy,
+        )
 
     def _embed(self, tokens_BT: Tensor, query_T: Tensor) -> Tensor:
         assert self.embedding is not None

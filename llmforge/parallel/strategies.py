@@ -3,6 +3,7 @@
 from llmforge.config.train import TrainSection
 from llmforge.core import log
 from llmforge.core.errors import SettingsError
+from llmforge.parallel.mesh import degrees_of
 from llmforge.parallel.process_group import World, join_world, launched_size
 from llmforge.parallel.strategy import Strategy
 
@@ -39,6 +40,8 @@ def create_strategy(train: TrainSection, *, precision: str, world: World | None 
 
         world = world or join_world()
         return Zero(name, world, precision=precision, max_grad_norm=train.max_grad_norm, section=train.zero)
+    degrees_of(name, world.size if world else launched_size(), train.parallel)
     from llmforge.parallel.torch_native import TorchNative
 
-    return TorchNative(name, world or join_world(), precision=precision, max_grad_norm=train.max_grad_norm)
+    world = world or join_world()
+    return TorchNative(name, world, precision=precision, max_grad_norm=train.max_grad_norm, parallel=train.parallel)

@@ -1,10 +1,9 @@
 """The engine in plain torch: one composition for every set of mesh degrees.
 
-The order is fixed: pipeline cut, tensor parallel, activation checkpointing, compile, then FSDP2 or DDP. Today's
-strategies, `single` and `ddp`, use the last of these.
+The order is fixed: pipeline cut, tensor parallel, activation checkpointing, then FSDP2 or DDP (see `chunk`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -14,71 +13,95 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from llmforge.core.hashing import derive_seed
-from llmforge.model.init import initialise
-from llmforge.model.saved import WEIGHTS, load_weights
-from llmforge.parallel import canonical, gradients
+from llmforge.config.parallel import ParallelSection
+from llmforge.model.init import initial_value
+from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
+from llmforge.parallel import gradients
+from llmforge.parallel.canonical import OPTIMIZER
+from llmforge.parallel.chunk import Chunk
+from llmforge.parallel.groups import Groups, TensorRanks, make_groups
 from llmforge.parallel.mesh import degrees_of
+from llmforge.parallel.pipeline import CHUNKS_PER_RANK, Pipeline, stage_of
 from llmforge.parallel.process_group import World, leave_world
+from llmforge.parallel.sharding import Sharding, local, named_parameters
 from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossSum, MicroBatch, StepResult
+from llmforge.parallel.tensor import is_partial
+from llmforge.parallel.tensor_file import Form, read_optimizer_keys, write_tensors
+
+_TIED_NAME = "embedding.weight"
 
 
 class TorchNative:
     """A `Strategy` over mesh degrees; its methods are described there."""
 
-    def __init__(self, name: str, world: World, *, precision: str, max_grad_norm: float) -> None:
-        self._world = world
-        self._degrees = degrees_of(name, world.size)
+    def __init__(
+        self,
+        name: str,
+        world: World,
+        *,
+        precision: str,
+        max_grad_norm: float,
+        parallel: ParallelSection | None = None,
+    ) -> None:
+        self._name, self._world = name, world
+        self._section = parallel or ParallelSection()
+        self._degrees = degrees_of(name, world.size, self._section)
+        self._place = self._degrees.coordinate(world.rank)
         self._bf16 = precision == "bf16"
         self._max_grad_norm = max_grad_norm
         self._grad_norm: float | None = None  # of the gradients at hand, between the two halves of a step
-        self.data_rank, self.data_world = world.rank, self._degrees.replicate
+        self.data_rank, self.data_world = self._degrees.data_rank(world.rank), self._degrees.data
         self.is_loss_rank = world.rank == 0
         self.device = world.device
 
     def prepare(self, build_model: BuildModel, build_optimizer: BuildOptimizer, *, seed: int) -> None:
         """See `Strategy`."""
         with torch.device("meta"):
-            model = build_model()
-        model.to_empty(device=self.device)
-        model.tie()
-        initialise(model, model.arch, seed)
-        self._model = model
-        self._parameters = dict(model.named_parameters())
-        self._names: dict[Tensor, str] = {parameter: name for name, parameter in self._parameters.items()}
+            whole = build_model()
+        self._arch = whole.arch
+        self._shapes = {name: parameter.shape for name, parameter in whole.named_parameters()}
+        self._groups = make_groups(self._degrees, self.device) if self._world.size > 1 else None
+        self._ranks = self._tensor_ranks(self._groups)
+        self._sharding = Sharding(self._arch, self._ranks)
+        self._chunks = self._build_chunks(build_model)
+        self._parameters: dict[str, nn.Parameter] = {}
+        for chunk in self._chunks.values():
+            chunk.materialise(self.device, bf16=self._bf16, data_rank=self.data_rank)
+            self._parameters |= named_parameters(chunk.model, self._arch)
+        for name, parameter in self._parameters.items():
+            self._sharding.put(name, parameter, initial_value(name, self._shapes[name], self._arch, seed))
+        for chunk in self._chunks.values():
+            chunk.replicate()
         self._optimizer = build_optimizer(self._parameters.items())
-        self._wrapped: nn.Module = model
-        if self._degrees.replicate > 1:
-            self._wrapped = DistributedDataParallel(model, gradient_as_bucket_view=True)
+        self._pipeline = self._build_pipeline(self._groups)
 
     def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
         """See `Strategy`."""
-        self._model.train()
         valid = sum(int((batch.targets_BT != IGNORE).sum()) for batch in micro_batches)
-        tokens = int(self._sum(torch.tensor(valid, dtype=torch.float64)))
-        # DDP averages over the data ranks; times their number, that is a sum.
-        scale = self.data_world / max(tokens, 1)
-        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        for index, batch in enumerate(micro_batches):
-            torch.manual_seed(derive_seed(seed, self.data_rank, index))
-            with self._synchronised(index == len(micro_batches) - 1):
-                loss = self._loss(self._wrapped, batch)
-                torch.autograd.backward(loss * scale)
-            loss_sum += loss.detach()
-        share = gradients.squared_norm(self._gradients(), replicas=self._degrees.replicate)
-        loss_total, squared_norm = self._sum(torch.stack([loss_sum, share])).tolist()
+        # Every rank of a tensor or pipeline group counts the same sequences.
+        tokens = round(float(self._sum(torch.tensor(valid, dtype=torch.float64))) / self._copies_of_data)
+        for chunk in self._chunks.values():
+            chunk.model.train()
+            chunk.passes.begin(seed)
+        loss_sum = self._passes(micro_batches, 1 / max(tokens, 1))
+        self._complete_gradients()
+        totals = torch.stack([loss_sum / self._degrees.tensor, self._squared_norm()])
+        loss_total, squared_norm = self._sum(totals).tolist()
         self._grad_norm = squared_norm**0.5
         return StepResult(loss_total, tokens, self._grad_norm)
 
     def gradients(self) -> Iterator[tuple[str, Tensor]]:
         """See `Strategy`."""
-        for name, gradient in zip(self._parameters, self._gradients(), strict=True):
-            yield name, gradient.detach().float()
+        gradients_by_name = {name: self._gradient(parameter) for name, parameter in self._parameters.items()}
+        for name, gradient in self._full(gradients_by_name):
+            yield name, gradient.float()
 
     def apply(self, lr: float) -> None:
         """See `Strategy`."""
         assert self._grad_norm is not None, "apply() follows forward_backward()"
-        gradients.clip(self._gradients(), self._grad_norm, self._max_grad_norm)
+        gradients.clip(
+            [local(self._gradient(p)) for p in self._parameters.values()], self._grad_norm, self._max_grad_norm
+        )
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._optimizer.step()
@@ -92,49 +115,214 @@ class TorchNative:
     @torch.no_grad()
     def eval_step(self, batch: MicroBatch) -> LossSum:
         """See `Strategy`."""
-        self._model.eval()
-        loss = self._loss(self._model, batch).double().cpu()
-        valid = (batch.targets_BT != IGNORE).sum().double().cpu()
-        loss_sum, tokens = self._sum(torch.stack([loss, valid])).tolist()
-        return LossSum(loss_sum, int(tokens))
+        for chunk in self._chunks.values():
+            chunk.model.eval()
+            chunk.passes.begin(None)
+        if self._pipeline is not None:
+            loss = self._pipeline.evaluate(batch)
+        else:
+            loss = self._loss(self._chunks[0].model, batch).double()
+        valid = (batch.targets_BT != IGNORE).sum().to(loss) / self._degrees.pipeline
+        loss_sum, tokens = (self._sum(torch.stack([loss, valid])) / self._degrees.tensor).tolist()
+        return LossSum(loss_sum, round(tokens))
 
     def save(self, folder: Path) -> None:
         """See `Strategy`."""
-        if self.is_loss_rank:
-            canonical.save_weights(folder, self.full_state())
-            canonical.save_optimizer(folder, self._optimizer, self._names)
+        forms: dict[str, Form] = {name: (torch.float32, tuple(shape)) for name, shape in self._shapes.items()}
+        self._write(folder / WEIGHTS, forms, self.full_state(), {})
+        forms = self._state_forms()
+        self._write(folder / OPTIMIZER, forms, self._full_states(forms), {"optimizer": type(self._optimizer).__name__})
         if self._world.size > 1:
             dist.barrier()
 
     def load(self, folder: Path) -> None:
         """See `Strategy`."""
-        load_weights(folder / WEIGHTS, self._parameters)
-        canonical.load_optimizer(folder, self._optimizer, self._names)
+        path = folder / WEIGHTS
+        with open_tensors(path) as file:
+            check_names(path, file.keys(), self._shapes)
+            for name, shape in self._shapes.items():
+                check_shape(path, name, file.get_slice(name).get_shape(), shape)
+            for name, parameter in self._parameters.items():
+                self._sharding.put(name, parameter, file.get_tensor(name))
+        self._load_optimizer(folder / OPTIMIZER)
 
     def full_state(self) -> Iterator[tuple[str, Tensor]]:
         """See `Strategy`."""
-        for name, parameter in self._parameters.items():
-            yield name, parameter.detach().float()
+        for name, weight in self._full(self._parameters):
+            yield name, weight.float()
+
+    def state_bytes(self) -> dict[str, int]:
+        """Memory that this rank's tensors take, by what they are (bytes); gradients between the halves of a step."""
+        held = [parameter.grad for parameter in self._parameters.values() if parameter.grad is not None]
+        tensors: dict[str, list[Tensor]] = {
+            "weights": list(self._parameters.values()),
+            "gradients": held,
+            "optimizer": list(self._states().values()),
+        }
+        return {name: sum(local(tensor).nbytes for tensor in group) for name, group in tensors.items()}
 
     def close(self) -> None:
         """See `Strategy`."""
         leave_world(self._world)
 
+    @property
+    def _copies_of_data(self) -> int:
+        return self._degrees.tensor * self._degrees.pipeline
+
+    @property
+    def _num_stages(self) -> int:
+        chunks = 1 if self._name == "model" else CHUNKS_PER_RANK[self._section.schedule]
+        return self._degrees.pipeline * (chunks if self._degrees.pipeline > 1 else 1)
+
+    def _tensor_ranks(self, groups: Groups | None) -> TensorRanks | None:
+        if groups is None or self._degrees.tensor == 1:
+            return None
+        return TensorRanks(groups.along("tensor"), self._place.tensor, self._degrees.tensor)
+
+    def _build_chunks(self, build_model: BuildModel) -> dict[int, Chunk]:
+        """The stages of this rank: every `pipeline`-th one."""
+        chunks = {}
+        for stage in range(self._place.pipeline, self._num_stages, self._degrees.pipeline):
+            with torch.device("meta"):
+                model = build_model()
+            chunks[stage] = Chunk(
+                model, stage, self._num_stages, self._degrees, self._section, self._groups, self._ranks
+            )
+        return chunks
+
+    def _build_pipeline(self, groups: Groups | None) -> Pipeline | None:
+        if groups is None or self._degrees.pipeline == 1:
+            return None
+        one_at_a_time = self._name == "model"
+        return Pipeline(
+            {stage: chunk.wrapped for stage, chunk in self._chunks.items()},
+            self._num_stages,
+            groups.along("pipeline"),
+            "gpipe" if one_at_a_time else self._section.schedule,
+            one_at_a_time=one_at_a_time,
+            dim=self._arch.dim,
+            device=self.device,
+        )
+
+    def _passes(self, micro_batches: Sequence[MicroBatch], share: float) -> Tensor:
+        """All forward and backward passes; the sum of the losses that this rank computed, fp64."""
+        # DDP averages over the replicas; times their number, that is a sum.
+        averaged = any(chunk.averages for chunk in self._chunks.values())
+        scale = share * (self._degrees.replicate if averaged else 1)
+        if self._pipeline is not None:
+            return self._pipeline.train(micro_batches, scale)
+        loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
+        wrapped = self._chunks[0].wrapped
+        for index, batch in enumerate(micro_batches):
+            with _synchronised(wrapped, index == len(micro_batches) - 1):
+                loss = self._loss(wrapped, batch)
+                torch.autograd.backward(loss * scale)
+            loss_sum += loss.detach()
+        return loss_sum
+
     def _loss(self, model: nn.Module, batch: MicroBatch) -> Tensor:
-        tokens_BT, targets_BT = batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device)
-        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            loss: Tensor = model(tokens_BT, targets_BT)
+        loss: Tensor = model(batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device))
         return loss
 
-    def _synchronised(self, last: bool) -> AbstractContextManager[Any]:
-        """Around forward and backward: gradients are exchanged with the last micro-batch only."""
-        if last or not isinstance(self._wrapped, DistributedDataParallel):
-            return nullcontext()
-        return self._wrapped.no_sync()
+    def _complete_gradients(self) -> None:
+        """Add up what tensor ranks, and both ends of a pipeline, each saw a part of."""
+        for name, parameter in self._parameters.items():
+            if self._ranks is not None and is_partial(
+                name, self._arch, self._degrees.tensor, sequence_parallel=self._section.sequence_parallel
+            ):
+                dist.all_reduce(local(self._gradient(parameter)), group=self._ranks.group)
+            if self._is_on_both_ends(name):
+                assert self._groups is not None
+                dist.all_reduce(local(self._gradient(parameter)), group=self._groups.ends)
 
-    def _gradients(self) -> list[Tensor]:
-        """Gradients in the order of the parameters."""
-        return [parameter.grad for parameter in self._parameters.values() if parameter.grad is not None]
+    def _is_on_both_ends(self, name: str) -> bool:
+        return self._arch.tied and self._degrees.pipeline > 1 and name == _TIED_NAME
+
+    def _squared_norm(self) -> Tensor:
+        """One rank's share of the squared global norm: every distinct parameter counts once over all ranks."""
+        by_replicas: dict[int, list[Tensor]] = {}
+        for name, parameter in self._parameters.items():
+            replicas = self._degrees.replicate * (2 if self._is_on_both_ends(name) else 1)
+            if self._sharding.split_dim(name) is None:
+                replicas *= self._degrees.tensor
+            by_replicas.setdefault(replicas, []).append(local(self._gradient(parameter)))
+        shares = [gradients.squared_norm(group, replicas) for replicas, group in by_replicas.items()]
+        return torch.stack(shares).sum()
+
+    @staticmethod
+    def _gradient(parameter: nn.Parameter) -> Tensor:
+        assert parameter.grad is not None, "every parameter takes part in every step"
+        return parameter.grad
+
+    def _full(self, parts: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Full tensors by parameter name, in the model's order, on every rank; one is in memory at a time."""
+        for name, shape in self._shapes.items():
+            yield name, self._from_owner(name, parts.get(name), shape, torch.float32)
+
+    def _from_owner(self, name: str, part: Tensor | None, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
+        """The full tensor, put together on the ranks of the stage that owns the parameter, and told to the others."""
+        owner = stage_of(name, self._arch.layers, self._num_stages) % self._degrees.pipeline
+        if owner == self._place.pipeline:
+            assert part is not None, name
+            full = self._sharding.gather(name, part, self._shapes[name]) if shape else part.detach()
+        else:
+            full = torch.empty(tuple(shape), dtype=dtype, device=self.device)
+        if self._groups is not None and self._degrees.pipeline > 1:
+            full = full.to(self.device).contiguous()
+            dist.broadcast(full, group=self._groups.along("pipeline"), group_src=owner)
+        return full
+
+    def _write(
+        self, path: Path, forms: Mapping[str, Form], tensors: Iterator[tuple[str, Tensor]], metadata: dict[str, str]
+    ) -> None:
+        """Rank 0 writes; the others take part in putting the tensors together."""
+        if self.is_loss_rank:
+            write_tensors(path, forms, tensors, metadata)
+        else:
+            for _ in tensors:
+                pass
+
+    def _states(self) -> dict[str, Tensor]:
+        """Optimizer states by "<parameter>/<state>", this rank's part of each."""
+        return {
+            f"{name}/{key}": value
+            for name, parameter in self._parameters.items()
+            for key, value in self._optimizer.state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+
+    def _state_forms(self) -> dict[str, Form]:
+        """Type and full shape of every state of every stage, in the model's order."""
+        forms: dict[str, Form] = {}
+        for key, value in self._states().items():
+            shape = self._shapes[key.rpartition("/")[0]] if value.dim() else ()
+            forms[key] = (value.dtype, tuple(shape))
+        if self._groups is not None and self._degrees.pipeline > 1:
+            of_stages: list[dict[str, Form] | None] = [None] * self._degrees.pipeline
+            dist.all_gather_object(of_stages, forms, group=self._groups.along("pipeline"))
+            forms = {key: form for stage in of_stages for key, form in (stage or {}).items()}
+        order = {name: place for place, name in enumerate(self._shapes)}
+        return dict(sorted(forms.items(), key=lambda item: order[item[0].rpartition("/")[0]]))
+
+    def _full_states(self, forms: Mapping[str, Form]) -> Iterator[tuple[str, Tensor]]:
+        parts = self._states()
+        for key, (dtype, shape) in forms.items():
+            yield key, self._from_owner(key.rpartition("/")[0], parts.get(key), shape, dtype)
+
+    def _load_optimizer(self, path: Path) -> None:
+        keys = read_optimizer_keys(path, type(self._optimizer).__name__, self._shapes)
+        states: dict[str, dict[str, Tensor]] = {name: {} for name in self._parameters}
+        with open_tensors(path) as file:
+            for name, key in keys:
+                if name in states:
+                    full = file.get_tensor(f"{name}/{key}")
+                    states[name][key] = self._sharding.like(name, self._parameters[name], full) if full.dim() else full
+        names = {parameter: name for name, parameter in self._parameters.items()}
+        # The library's own way in: it puts each tensor where this kind of optimizer expects it.
+        groups: list[dict[str, Any]] = self._optimizer.state_dict()["param_groups"]
+        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
+        by_index = {index: states[names[parameter]] for index, parameter in enumerate(parameters)}
+        self._optimizer.load_state_dict({"state": by_index, "param_groups": groups})
 
     def _sum(self, values: Tensor) -> Tensor:
         """Sum over all ranks, equal on all of them to the last bit."""
@@ -142,3 +330,13 @@ class TorchNative:
             values = values.to(self.device)
             dist.all_reduce(values)
         return values
+
+
+def _synchronised(wrapped: nn.Module, last: bool) -> AbstractContextManager[Any]:
+    """Around forward and backward: DDP exchanges gradients with the last micro-batch only.
+
+    FSDP adds up shards after every one, so that no rank ever holds all gradients.
+    """
+    if last or not isinstance(wrapped, DistributedDataParallel):
+        return nullcontext()
+    return wrapped.no_sync()
