@@ -27,7 +27,7 @@ def read_shard(shard: Shard, context: Context, measures: Counter[str]) -> Iterat
     files = context.inputs.files[shard.work["first"] : shard.work["end"]]
     items: Iterator[Item]
     if files:
-        items: Iterator[Item] = chain.from_iterable(_read_file(reader, file, options) for file in files)
+        items = chain.from_iterable(_read_file(reader, file, options) for file in files)
     else:  # fetched, not read from files here
         section = options.section
         place = InputFile(Path(section.path), shard.work["source"], f"{section.path}/{section.split}", 0)
