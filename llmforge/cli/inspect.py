@@ -1,6 +1,7 @@
-"""`llmforge inspect RUN`, and `llmforge inspect params PRESET_OR_CONFIG`."""
+"""`llmforge inspect RUN`, and `inspect params`, `inspect tokens`, `inspect data` and `inspect dups`."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -10,6 +11,17 @@ from llmforge.cli.output import print_json, print_lines
 
 _HELP = ("-h", "--help")
 Model = Annotated[str, typer.Argument(metavar="PRESET_OR_CONFIG", help="A preset, such as gpt2, or a settings file.")]
+TextOrRun = Annotated[str, typer.Argument(metavar="TEXT_OR_RUN", help="A text, or a run's folder.")]
+WithTokenizer = Annotated[
+    Path | None,
+    typer.Option("--tokenizer", metavar="PATH", help="A run's folder or a tokenizer's file; else llmforge.yaml's run."),
+]
+NumTokens = Annotated[int, typer.Option("--tokens", min=1, help="Of a run, this many tokens.")]
+Split = Annotated[Literal["train", "val"], typer.Option("--split", help="Training or validation.")]
+FirstRow = Annotated[int, typer.Option("--first", min=0, help="The first row, in the order of reading.")]
+NumPairs = Annotated[int, typer.Option("--pairs", min=1, help="How many pairs, at most.")]
+Method = Annotated[Literal["exact", "minhash"] | None, typer.Option("--method", help="Removed by this alone.")]
+NumRows = Annotated[int, typer.Option("--rows", min=1, help="How many rows.")]
 
 
 class _RunUnlessNamed(TyperGroup):
@@ -25,11 +37,14 @@ def add(app: typer.Typer) -> None:
     """Add the group of commands."""
     group = typer.Typer(
         cls=_RunUnlessNamed,
-        help="Look at a run, or at the parameters of a model.",
+        help="Look at a run, its data and tokens, or at the parameters of a model.",
         epilog="Example: llmforge inspect runs/demo",
     )
     group.command("run", epilog="Example: llmforge inspect runs/demo")(run)
     group.command("params", epilog="Example: llmforge inspect params gpt2")(params)
+    group.command("tokens", epilog='Example: llmforge inspect tokens "naïve cafés" --tokenizer runs/demo')(tokens)
+    group.command("data", epilog="Example: llmforge inspect data runs/demo --split val --rows 2")(data)
+    group.command("dups", epilog="Example: llmforge inspect dups runs/demo --method minhash --pairs 3")(dups)
     app.add_typer(group, name="inspect")
 
 
@@ -54,3 +69,39 @@ def params(model: Model, as_json: Json = False) -> None:
         print_json({"model": model, **inspection.to_dict()})
     else:
         print_lines(parameter_lines(model, inspection))
+
+
+def tokens(
+    text_or_run: TextOrRun, tokenizer: WithTokenizer = None, num_tokens: NumTokens = 64, as_json: Json = False
+) -> None:
+    """Show how a text, or a run's first tokens, is cut: pieces, ids and bytes."""
+    from llmforge.cli.tokens import show_tokens, to_dict, tokens_of
+
+    text, found = tokens_of(text_or_run, tokenizer, num_tokens)
+    if as_json:
+        print_json(to_dict(text, found))
+    else:
+        show_tokens(text, found)
+
+
+def data(run: RunFolder, split: Split = "train", first: FirstRow = 0, rows: NumRows = 1, as_json: Json = False) -> None:
+    """Show rows as training or validation reads them, decoded, with the documents that they come from."""
+    from llmforge.cli.training_rows import read_rows, row_lines, to_dict
+
+    found = read_rows(run, split, first, rows)
+    if as_json:
+        print_json({"split": split, "rows": [to_dict(row) for row in found]})
+    else:
+        print_lines([line for row in found for line in row_lines(row)])
+
+
+def dups(run: RunFolder, pairs: NumPairs = 5, method: Method = None, as_json: Json = False) -> None:
+    """Show removed duplicates beside the documents that stay, with the differing words marked."""
+    from llmforge.cli.duplicates import removal_lines, removal_to_dict
+    from llmforge.dedup.evidence import read_removals
+
+    removals = list(read_removals(run / "dedup", pairs, method))
+    if as_json:
+        print_json({"removals": [removal_to_dict(removal) for removal in removals]})
+    else:
+        print_lines([line for removal in removals for line in removal_lines(removal)])

@@ -13,11 +13,14 @@ def add(app: typer.Typer) -> None:
 
 def verify(run: RunFolder, as_json: Json = False) -> None:
     """Read every file of a run again and prove it."""
-    from llmforge.cli.checks import check_run
+    from dataclasses import asdict
+
+    from llmforge.cli.checks import check_run, proof_lines, prove_dedup
 
     checked = check_run(run)
+    proof = prove_dedup(run)
     if as_json:
-        print_json({"run": run.as_posix(), "files": checked})
+        print_json({"run": run.as_posix(), "files": checked, "dedup": asdict(proof) if proof else None})
     else:
         lines = [f"{name:<13} {files} files are as the manifest says" for name, files in checked.items()]
-        print_lines([*lines, "every account adds up"])
+        print_lines([*lines, "every account adds up", *(proof_lines(proof) if proof else [])])

@@ -129,6 +129,19 @@ def test_verify_reads_every_byte_again(llmforge, curated: Path) -> None:
     assert f"{shard.name}: its content is not what the manifest says" in damaged.stderr
 
 
+def test_verify_proves_the_removals_and_inspect_shows_them(llmforge, curated: Path) -> None:
+    proven = json.loads(llmforge("verify", "runs/small", "--json", cwd=curated).stdout)["dedup"]
+    assert proven["removed"] == 19
+    assert proven["missed"] <= proven["allowed"]
+    shown = llmforge("inspect", "dups", "runs/small", "--method", "minhash", "--pairs", "1", cwd=curated).stdout
+    first, went, stays = shown.splitlines()
+    assert "went, " in first
+    assert "stays: minhash, similarity 0." in first
+    assert went.startswith("  went  texts: ")
+    assert stays.startswith("  stays more: ")
+    assert "[changed]" in went + stays
+
+
 def test_config_show_names_the_origin(llmforge, curated: Path) -> None:
     result = llmforge("config", "show", "--origin", "--set", "run.seed=5", cwd=curated)
     assert "run.seed = 5  # --set run.seed=5" in result.stdout
