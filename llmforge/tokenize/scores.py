@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from llmforge.tokenize.tokenizer import Tokenizer
+from llmforge.tokenize.tokenizer import UNKNOWN_TOKENS, Tokenizer
 
 # Source: Zouhar et al. 2023, section 5: the order at which the efficiency follows translation quality best.
 _RENYI_ORDER = 2.5
-_UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 _BATCH_DOCUMENTS = 64
 
 
@@ -67,7 +66,7 @@ def score(tokenizer: Tokenizer, groups: Mapping[str, Sequence[str]]) -> Scores:
         num_bytes += group_bytes
         by_group[name] = group_bytes / max(1, int(uses.sum() - before))
     tokens = max(1, int(uses.sum()))
-    unknown = [token for name in _UNKNOWN_TOKENS if (token := tokenizer.token_id(name)) is not None]
+    unknown = [token for name in UNKNOWN_TOKENS if (token := tokenizer.token_id(name)) is not None]
     return Scores(
         round_trip=exact / max(1, documents),
         bytes_per_token=num_bytes / tokens,

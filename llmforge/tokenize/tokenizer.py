@@ -26,6 +26,7 @@ from llmforge.core.files import read_json, write_bytes, write_json
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 EOS_TOKEN = "<|endoftext|>"
+UNKNOWN_TOKENS = ("[UNK]", "<unk>")
 _MAX_VOCAB_SIZE = 1 << 24
 
 
@@ -84,6 +85,10 @@ class Tokenizer:
         found: int | None = self._library.token_to_id(token)
         return found
 
+    def spelling(self, token: int) -> str:
+        """How the vocabulary spells a token; nothing for an id that it leaves out."""
+        return self._library.id_to_token(token) or ""
+
     def encode(self, text: str) -> NDArray[np.uint32]:
         """Ids of one text, without an end token."""
         return self.encode_batch([text])[0]
@@ -106,10 +111,10 @@ class Tokenizer:
             return self._library.decode([int(token) for token in ids], skip_special_tokens=False)
 
     def token_bytes(self) -> list[bytes]:
-        """The bytes that each id stands for; none for special tokens."""
-        special = set(self._library.get_added_tokens_decoder())
+        """The bytes that each id stands for; none for special tokens and for "unknown"."""
+        special = set(self._library.get_added_tokens_decoder()) | {self.token_id(name) for name in UNKNOWN_TOKENS}
         to_bytes = _byte_level if isinstance(self._library.decoder, ByteLevelDecoder) else _byte_fallback
-        pieces = [self._library.id_to_token(token) or "" for token in range(self.vocab_size)]
+        pieces = [self.spelling(token) for token in range(self.vocab_size)]
         return [b"" if token in special else to_bytes(piece) for token, piece in enumerate(pieces)]
 
     def has_whole_tokens(self) -> bool:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from llmforge.core.documents import Document
 from llmforge.pipeline.build import Built
 
 SMALL = ("--set", "tokenize.vocab_size=400", "--set", "tokenize.val_fraction=0.2", "--set", "model.preset=gpt2-nano")
@@ -43,3 +44,50 @@ def test_compare_with_json_and_as_a_dry_run(llmforge, tmp_path: Path, corpus: Pa
     refused = llmforge(*words, "--force", cwd=tmp_path)
     assert refused.returncode == 2
     assert "--force and --strict do not go with it" in refused.stderr
+
+
+def test_inspect_tokens_shows_pieces_of_a_text_and_of_a_run(
+    llmforge, tmp_path: Path, corpus: Path, tokenize: Callable[..., Built]
+) -> None:
+    run = tokenize(corpus).folder.parent
+    plain = llmforge("inspect", "tokens", "the rivers 🙂", "--tokenizer", run, cwd=tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    lines = plain.stdout.splitlines()
+    assert lines[0].startswith("the| river|s")
+    assert "\x1b" not in plain.stdout
+    assert lines[2].split() == ["id", "spelling", "bytes", "text"]
+    assert lines[3].split()[1:] == ["the", "74", "68", "65", "'the'"]
+    assert lines[-1].startswith("15 bytes, ")
+    coloured = llmforge("inspect", "tokens", "the rivers", "--tokenizer", run, env={"FORCE_COLOR": "1"})
+    assert "\x1b[30;106mthe\x1b[0m" in coloured.stdout
+    found = json.loads(llmforge("inspect", "tokens", run, "--tokens", "5", "--json").stdout)
+    assert len(found["tokens"]) == 5
+    assert bytes.fromhex("".join(token["bytes"] for token in found["tokens"])).decode() == found["text"]
+    absent = llmforge("inspect", "tokens", "words", "--tokenizer", tmp_path / "absent")
+    assert (absent.returncode, "no such run or tokenizer" in absent.stderr) == (3, True)
+
+
+def test_inspect_data_shows_rows_with_their_documents(
+    llmforge, tmp_path: Path, corpus: Path, documents: list[Document]
+) -> None:
+    texts = {document.id: document for document in documents}
+    words = ("--data", corpus, "--set", "run.name=run", "--set", "model.context=16", *SMALL)
+    assert llmforge("tokenize", *words, cwd=tmp_path).returncode == 0
+    for split, row_tokens in (("train", 17), ("val", 16)):
+        shown = llmforge("inspect", "data", "runs/run", "--split", split, "--rows", "9", "--json", cwd=tmp_path)
+        assert shown.returncode == 0, shown.stderr
+        rows = json.loads(shown.stdout)["rows"]
+        assert [row["number"] for row in rows] == list(range(9))
+        for row in rows:
+            assert sum(part["num_tokens"] for part in row["parts"]) == row_tokens
+            for part in row["parts"]:
+                whole = texts[part["document"]["id"]]
+                assert part["text"] in whole.text
+                assert (part["document"]["url"], row["source"]) == (whole.url, whole.source)
+    shown = llmforge("inspect", "data", "runs/run", "--first", "3", cwd=tmp_path).stdout
+    assert shown.startswith("row 3: 17 tokens of source ")
+    assert "--- document " in shown
+    beyond = llmforge("inspect", "data", "runs/run", "--split", "val", "--first", "100000", cwd=tmp_path)
+    assert (beyond.returncode, "the val split has no row 100,000" in beyond.stderr) == (3, True)
+    absent = llmforge("inspect", "data", "runs", cwd=tmp_path)
+    assert (absent.returncode, "runs: no tokenized run" in absent.stderr) == (3, True)

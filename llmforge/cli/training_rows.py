@@ -1,0 +1,115 @@
+"""Rows as training and validation read them, decoded, with the documents that they were cut from."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from llmforge.cli.output import count
+from llmforge.config.load import load_settings
+from llmforge.config.schema import Settings
+from llmforge.core.errors import InputError
+from llmforge.tokenize.inspection import is_run
+from llmforge.tokenize.token_store import DocumentSpan, Split, TokenStore
+from llmforge.tokenize.tokenizer import Tokenizer, load_tokenizer
+from llmforge.train.data import SourceStream, TrainingData, open_streams
+from llmforge.train.follow import follow_plan
+from llmforge.train.plan import resolve_model, source_weights
+
+_Place = tuple[int, SourceStream, int, int]
+"""A row's number, its source, its first token there and its tokens (count)."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """What a row holds of one document: its tokens in the row (count), and their text without the end token."""
+
+    document: DocumentSpan
+    num_tokens: int
+    text: str
+    is_ended: bool
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row: its number in the order of reading, its source, and its documents."""
+
+    number: int
+    source: str
+    parts: list[Part]
+
+
+def read_rows(run: Path, split: Split, first: int, num_rows: int) -> list[Row]:
+    """Rows `first` and following of a run: training in its global order of samples, validation in order.
+
+    Raises: InputError if the run is not tokenized, or has no such row.
+    """
+    if not is_run(run):
+        raise InputError(f"{run}: no tokenized run", "name a run's folder, such as runs/demo, after llmforge tokenize")
+    settings = _settings_of(run)
+    store, tokenizer = TokenStore.open(run / "tokenize", split), load_tokenizer(run / "tokenize")
+    context = resolve_model(follow_plan(settings)).context
+    order = _training_order(store, context, settings, first) if split == "train" else _in_order(store, context, first)
+    rows = [_row(*place, tokenizer) for place in islice(order, num_rows)]
+    if not rows:
+        raise InputError(f"{run}: the {split} split has no row {first:,}")
+    return rows
+
+
+def _settings_of(run: Path) -> Settings:
+    """The settings that the run was made with, for the folder where it lies now."""
+    settings = load_settings(run / "run.yaml").settings
+    here = settings.run.model_copy(update={"dir": str(run.absolute().parent), "name": run.absolute().name})
+    return settings.model_copy(update={"run": here})
+
+
+def _training_order(store: TokenStore, context: int, settings: Settings, first: int) -> Iterator[_Place]:
+    data, streams = TrainingData(store, context, source_weights(settings), settings.run.seed), open_streams(store)
+    for number in itertools.count(first):
+        (source,), (window,) = data.order.draw(np.array([number], dtype=np.int64))
+        yield number, streams[int(source)], int(window) * context, context + 1
+
+
+def _in_order(store: TokenStore, context: int, first: int) -> Iterator[_Place]:
+    every = (
+        (stream, start, min(context, stream.num_tokens - start))
+        for stream in open_streams(store)
+        for start in range(0, stream.num_tokens, context)
+    )
+    return ((number, *place) for number, place in enumerate(islice(every, first, None), first))
+
+
+def _row(number: int, stream: SourceStream, start: int, length: int, tokenizer: Tokenizer) -> Row:
+    tokens = stream.read(start, length)
+    ends = np.flatnonzero(tokens == tokenizer.eos_id) + 1
+    pieces = [piece for piece in np.split(tokens, ends) if len(piece)]
+    documents = stream.documents(start, length)
+    parts = [_part(document, piece, tokenizer) for document, piece in zip(documents, pieces, strict=True)]
+    return Row(number, stream.name, parts)
+
+
+def _part(document: DocumentSpan, tokens: NDArray[np.int64], tokenizer: Tokenizer) -> Part:
+    is_ended = tokens[-1] == tokenizer.eos_id
+    return Part(document, len(tokens), tokenizer.decode(tokens[:-1] if is_ended else tokens), bool(is_ended))
+
+
+def row_lines(row: Row) -> list[str]:
+    """A row with a line before each document, and one where a document ends within it."""
+    num_tokens = sum(part.num_tokens for part in row.parts)
+    lines = [f"row {row.number:,}: {count(num_tokens)} tokens of source {row.source}; documents: {len(row.parts)}"]
+    for part in row.parts:
+        document = part.document
+        held = f"{count(part.num_tokens)} of its {count(document.num_tokens)} tokens"
+        lines += [f"--- document {document.id}  {document.url or '(no address)'}  {held}", part.text]
+        lines += ["--- end of document"] if part.is_ended else []
+    return [*lines, ""]
+
+
+def to_dict(row: Row) -> dict[str, Any]:
+    """A row for --json."""
+    return asdict(row)
