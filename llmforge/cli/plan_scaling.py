@@ -11,6 +11,10 @@ Fit = Annotated[
     Path | None,
     typer.Option("--fit", metavar="RUNS_OR_CSV", help="Fit a law to runs, or to a CSV of params, tokens and loss."),
 ]
+Check = Annotated[
+    Path | None,
+    typer.Option("--check", metavar="RUN", help="Compare a run's speed, memory and loss with what a plan says."),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -24,6 +28,7 @@ def plan_scaling(
     config: Config = None,
     sets: Sets = None,
     fit: Fit = None,
+    check: Check = None,
     dry_run: DryRun = False,
     force: Force = False,
     strict: Strict = False,
@@ -39,7 +44,11 @@ def plan_scaling(
         from llmforge.cli.fitting import fit_command
 
         fit_command(fit, call)
-        return
-    from llmforge.cli.planning import plan_command
+    elif check is not None:
+        from llmforge.cli.checking import check_command
 
-    plan_command(call)
+        check_command(check, call)
+    else:
+        from llmforge.cli.planning import plan_command
+
+        plan_command(call)

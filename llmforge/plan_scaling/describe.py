@@ -7,7 +7,7 @@ from llmforge.plan_scaling.rows import Row
 _ASKED = {
     "budget_flops": ("a compute budget", "FLOPs"),
     "budget_gpu_hours": ("a budget of device hours", "hours"),
-    "budget_money": ("a budget of money", "of it"),
+    "budget_money": ("a budget of money", ""),
     "params": ("a model size", "parameters"),
     "tokens": ("a number of training tokens", "tokens"),
     "model": ("the configured model", "parameters"),

@@ -3,6 +3,8 @@
 import json
 from pathlib import Path
 
+from corpus import settings_text
+
 QUESTION = ("plan-scaling", "--set", "plan_scaling.budget_flops=1e20")
 
 
@@ -71,3 +73,27 @@ def test_a_bad_row_of_a_table_is_named(llmforge, tmp_path: Path) -> None:
     assert result.returncode == 3
     assert "runs.csv, line 14: loss is 'nan', which is no positive number" in result.stderr
     assert result.stdout == ""
+
+
+def test_a_check_needs_a_training(llmforge, tmp_path: Path) -> None:
+    result = llmforge("plan-scaling", "--check", "absent", cwd=tmp_path)
+    assert result.returncode == 3
+    assert "absent: nothing has been trained here" in result.stderr
+
+
+def test_a_check_compares_a_real_training(llmforge, corpus: Path, tmp_path: Path) -> None:
+    (tmp_path / "llmforge.yaml").write_text(settings_text(corpus, Path("runs")))
+    made = llmforge("run", "--quiet", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    (tmp_path / "runs").rename(tmp_path / "elsewhere")
+    result = llmforge("plan-scaling", "--check", tmp_path / "elsewhere" / "small", "--json", cwd=tmp_path)
+    found = {one["name"]: one for one in json.loads(result.stdout)["check"]}
+    assert found["validation loss"]["measured"] > 4
+    assert found["speed"]["measured"] > 0
+    assert found["time to go"]["measured"] == 0
+    lines = llmforge("plan-scaling", "--check", "elsewhere/small", cwd=tmp_path).stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == list(found)
+    (tmp_path / "elsewhere" / "small" / "train" / "metrics.jsonl").unlink()
+    bare = llmforge("plan-scaling", "--check", "elsewhere/small", cwd=tmp_path)
+    assert bare.returncode == 3
+    assert "no step has been logged yet" in bare.stderr
