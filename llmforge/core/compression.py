@@ -134,10 +134,10 @@ def _check_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> _Exte
             error = "crc_mismatch" if is_checksum else f"corrupt_{codec.name}"
             return _Extent(start, _next_member(file, codec, start, size), error)
         num_in += len(piece)
-        if decoder.eof:
-            return _Extent(start, start + num_in - len(decoder.unused_data))
         if num_out > max(_FREE_BYTES, MAX_RATIO * num_in):
             return _Extent(start, size, "bomb")
+        if decoder.eof:
+            return _Extent(start, start + num_in - len(decoder.unused_data))
         piece = file.read(codec.piece_bytes)
     return _Extent(start, size, f"truncated_{codec.name}")
 

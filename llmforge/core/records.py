@@ -210,7 +210,8 @@ def read_jsonl(
             yield BadRecord.of(values, line.offset, line.data)
         else:
             yield Record(values, number, line.offset, len(line.data))
-    measures["empty_files"] += number == 0
+    if number == 0:
+        measures["empty_files"] += 1
 
 
 def parse_object(data: bytes) -> dict[str, Any] | str:
