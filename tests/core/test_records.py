@@ -6,8 +6,6 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import zstandard
 from hypothesis import given, settings
@@ -15,6 +13,9 @@ from hypothesis import strategies as st
 
 from llmforge.core.errors import InputError
 from llmforge.core.records import BadRecord, Record, find_text, parse_object, read_jsonl, read_parquet
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
 
 LIMIT = 1 << 20
 LINES = [json.dumps({"text": f"document {n}", "noise": random.Random(n).random()}).encode() for n in range(6000)]

@@ -3,8 +3,6 @@ import os
 from pathlib import Path
 
 import orjson
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from llmforge.core.documents import Document, document_id
@@ -12,6 +10,9 @@ from llmforge.core.errors import InputError
 from llmforge.core.records import BadRecord
 from llmforge.pipeline.document_files import find_document_files, find_files, read_document_file
 from llmforge.pipeline.inputs import InputFile
+
+pa = pytest.importorskip("pyarrow")
+pq = pytest.importorskip("pyarrow.parquet")
 
 LIMIT = 1 << 20
 
