@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmforge.arch.architecture import Architecture
+from llmforge.model.attention_scores import attend
 from llmforge.model.cache import KeyValueCache
 from llmforge.model.loss import CrossEntropy, cross_entropy_sum, token_loss_sum
 from llmforge.model.positions import attention_bias, rotary_angles, rotate
@@ -55,15 +56,8 @@ class Attention(nn.Module):
         if cache is not None:
             k_BKSD, v_BKSD = cache.append(self.block, k_BKSD, v_BKSD)
         bias = order.banded_bias if self.banded else order.full_bias
-        mixed_BHTD = F.scaled_dot_product_attention(
-            q_BHTD,
-            k_BKSD,
-            v_BKSD,
-            attn_mask=None if bias is None else bias.to(q_BHTD.dtype),
-            is_causal=bias is None and q_BHTD.shape[2] > 1,
-            dropout_p=self.arch.dropout if self.training else 0.0,
-            enable_gqa=self.arch.heads != self.arch.kv_heads,
-        )
+        dropout_p = self.arch.dropout if self.training else 0.0
+        mixed_BHTD = attend(q_BHTD, k_BKSD, v_BKSD, bias, dropout_p)
         out_BTC: Tensor = self.out(mixed_BHTD.transpose(1, 2).flatten(2))
         return out_BTC
 
