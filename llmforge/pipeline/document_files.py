@@ -30,10 +30,11 @@ def find_files(path: str) -> tuple[Path, list[Path]]:
     if glob.has_magic(path) and not named.exists():
         found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]
         base = Path(*_parts_before_magic(named))
-        # A `**` follows links to folders: what it finds behind one is a second sight of the same file.
-        files = [file for file in found if not file.is_dir() and not _is_behind_link(file, base)]
+        # A pattern follows links: what it finds behind one is a second sight of a file, or lies somewhere else.
+        files = [file for file in found if not file.is_dir() and not _is_link(file, base)]
         if not files:
-            raise InputError(f"{path}: no file matches", "check the pattern, and where it is relative to")
+            links = f" ({len(found)} links and folders, which a pattern does not follow)" if found else ""
+            raise InputError(f"{path}: no file matches{links}", "check the pattern, and where it is relative to")
         return base, [_require_regular(file) for file in _once(files)]
     if not named.exists():
         raise InputError(f"{path}: no such file or folder", "check the path, and where it is relative to")
@@ -145,7 +146,7 @@ def _parts_before_magic(path: Path) -> list[str]:
     return parts
 
 
-def _is_behind_link(file: Path, base: Path) -> bool:
-    """Whether a folder between `base` and the file is a symbolic link."""
-    between = file.relative_to(base).parents
-    return any((base / part).is_symlink() for part in between if part != Path("."))
+def _is_link(file: Path, base: Path) -> bool:
+    """Whether the file, or a folder between `base` and it, is a symbolic link."""
+    parts = file.relative_to(base).parts
+    return any(base.joinpath(*parts[: end + 1]).is_symlink() for end in range(len(parts)))

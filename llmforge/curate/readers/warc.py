@@ -1,6 +1,7 @@
 """Web archives: WARC files, plain or gzip; pages come out as HTML for extraction, WET records as text."""
 
 import io
+import zlib
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ from llmforge.curate.readers.warc_frames import Frame, split_frames
 from llmforge.pipeline.inputs import InputFile
 
 _HTML = ("text/html", "application/xhtml+xml")
+_ZLIB_STARTS = (b"\x1f\x8b", b"\x78\x01", b"\x78\x5e", b"\x78\x9c", b"\x78\xda")
 _DOCUMENTS = ("response", "resource", "conversion")
 
 
@@ -40,7 +42,8 @@ def _to_item(frame: Frame, file: InputFile, locator: str, options: ReadOptions) 
             options.measures[f"warc_{kind}_records"] += 1
             return None
         url, meta = _describe(record)
-        record.parse_http(auto_decode="all", quirks_mode=True)
+        if kind != "conversion":
+            record.parse_http(auto_decode="transfer", quirks_mode=True)
     except (OSError, ValueError) as problem:
         return _bad("bad_http" if "HTTP" in str(problem) else "bad_record", frame, locator)
     document = Document(document_id(file.source, locator, ""), "", file.source, url, meta)
@@ -70,8 +73,9 @@ def _read_page(record: Any, frame: Frame, raw: RawDocument, options: ReadOptions
     if not frame.is_whole:
         return _bad("record_too_large", frame, raw.locator)
     try:
-        page = record.reader.read(options.max_record_bytes + 1)
-    except (OSError, ValueError):
+        encoding = record.http_headers.get("Content-Encoding") if record.http_headers is not None else None
+        page = decode_payload(record.reader.read(), encoding or "", options.max_record_bytes)
+    except (OSError, ValueError, zlib.error):
         return _bad("payload_decode_error", frame, raw.locator)
     if len(page) > options.max_record_bytes:
         return _bad("record_too_large", frame, raw.locator)
@@ -80,6 +84,24 @@ def _read_page(record: Any, frame: Frame, raw: RawDocument, options: ReadOptions
     if not is_exact:
         options.measures["pages_with_replaced_characters"] += 1
     return raw
+
+
+def decode_payload(payload: bytes, encoding: str, max_bytes: int) -> bytes:
+    """The body of an answer without its Content-Encoding; up to one byte more than `max_bytes` of it.
+
+    Crawlers often store a body decoded and leave the header as it was, so the bytes have the last word.
+
+    Raises: ValueError or zlib.error if the body is cut, damaged, or in an encoding that is not known here.
+    """
+    for name in reversed([part.strip().lower() for part in encoding.split(",")]):
+        if name in ("gzip", "x-gzip", "deflate") and payload.startswith(_ZLIB_STARTS):
+            decoder = zlib.decompressobj(47)  # gzip or zlib, as the bytes say
+            payload = decoder.decompress(payload, max_bytes + 1)
+            if not decoder.eof and len(payload) <= max_bytes:
+                raise ValueError("the body ends too early")
+        elif name in ("br", "zstd", "compress") and not payload.lstrip().startswith(b"<"):
+            raise ValueError(f"{name} is not read here")
+    return payload
 
 
 def _read_text(record: Any, frame: Frame, raw: RawDocument) -> Item:

@@ -1,7 +1,8 @@
 """Where WARC records begin and end, so that one broken record costs one record.
 
 A reader that trusts Content-Length loses the rest of the file to one wrong number. Here the number is believed only
-if the end of the file or `WARC/` follows; otherwise reading goes on at the next place that looks like a record.
+if the end of the record, the end of the file or `WARC/` follows; otherwise reading goes on at the next place that
+looks like a record.
 """
 
 import hashlib
@@ -16,6 +17,7 @@ _MAGIC = b"WARC/"
 _NEXT_RECORD = re.compile(rb"\r?\n(?=WARC/[01]\.)")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _CONTENT_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
+_RECORD_END = b"\r\n\r\n"
 _MAX_HEADER_BYTES = 1 << 16
 _STEP_BYTES = 1 << 18
 _GAP_BYTES = 16
@@ -138,14 +140,17 @@ def _is_followed(buffer: _Buffer, size: int) -> bool:
     if not buffer.fill(size):
         return False
     buffer.fill(size + _GAP_BYTES)
-    rest = bytes(buffer.data[size : size + _GAP_BYTES]).lstrip(b"\r\n")
+    rest = bytes(buffer.data[size : size + _GAP_BYTES])
+    if rest.startswith(_RECORD_END) and not _NEXT_RECORD.search(buffer.data, 0, size):
+        return True  # a sound record, whatever comes after it
+    rest = rest.lstrip(b"\r\n")
     return not rest or rest.startswith(_MAGIC[: len(rest)])
 
 
 def _measure(buffer: _Buffer, size: int, max_record_bytes: int) -> Frame | BadRecord:
     """A record that is too large, cut off, or of another size than declared: only what follows can tell."""
     span = _pass_over(buffer)
-    if size > max_record_bytes and 0 <= span.num_bytes - size <= len(b"\r\n\r\n"):
+    if size > max_record_bytes and 0 <= span.num_bytes - size <= len(_RECORD_END):
         return Frame(span.head, span.offset, span.num_bytes)
     is_last = buffer.is_ended and not buffer.data
     if is_last and span.num_bytes < size:
