@@ -1,28 +1,40 @@
 """`llmforge plan-scaling --fit`: a law from one's own runs, on stdout."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 from llmforge.cli.call import Call
 from llmforge.cli.output import print_json, print_lines
 from llmforge.cli.planning import row_lines
-from llmforge.plan_scaling.describe_fit import describe_fit
-from llmforge.plan_scaling.fit import fit_law
-from llmforge.plan_scaling.runs_table import read_runs
+from llmforge.plan_scaling.describe_fit import describe_fit, describe_half_lives
+from llmforge.plan_scaling.fit import Fit, fit_law
+from llmforge.plan_scaling.fit_repeated import HalfLives, fit_half_lives
+from llmforge.plan_scaling.runs_table import fresh_runs, read_runs
 
 
 def fit_command(path: Path, call: Call) -> None:
-    """Fit the runs of a CSV or of folders, and print the law with its intervals; nothing is written."""
+    """Fit the runs of a CSV or of folders, and print the law with its intervals; nothing is written.
+
+    Runs that repeat their data are left out of the law, and give the half-lives of repetition on top of it.
+    """
     settings = call.settings
-    fit = fit_law(read_runs(path), seed=settings.run.seed, budget_flops=settings.plan_scaling.budget_flops)
+    runs = read_runs(path)
+    fresh = fresh_runs(runs)
+    fit = fit_law(fresh, seed=settings.run.seed, budget_flops=settings.plan_scaling.budget_flops)
+    repeated = fit_half_lives(runs, seed=settings.run.seed, law=fit.law) if len(fresh) < len(runs) else None
     if call.as_json:
-        print_json({"runs": path.as_posix(), "fit": fit.to_dict()})
-        return
+        shown = {"repetition": asdict(repeated)} if repeated else {}
+        print_json({"runs": path.as_posix(), "fit": fit.to_dict(), **shown})
+    else:
+        print_lines(_lines(fit, repeated))
+
+
+def _lines(fit: Fit, repeated: HalfLives | None) -> list[str]:
     law = ", ".join(f"{name}: {value:.7g}" for name, value in fit.params.items())
-    print_lines(
-        [
-            *row_lines(describe_fit(fit)),
-            "",
-            *(f"caution: {warning}" for warning in fit.warnings),
-            f"beside the other laws of a plan: --set 'plan_scaling.own_law={{{law}}}'",
-        ]
-    )
+    cautions = [*fit.warnings, *(repeated.warnings if repeated else ())]
+    return [
+        *row_lines([*describe_fit(fit), *(describe_half_lives(repeated) if repeated else ())]),
+        "",
+        *(f"caution: {caution}" for caution in cautions),
+        f"beside the other laws of a plan: --set 'plan_scaling.own_law={{{law}}}'",
+    ]

@@ -1,6 +1,7 @@
 """A fitted law as rows of text: name, value, unit and reason."""
 
 from llmforge.plan_scaling.fit import Fit
+from llmforge.plan_scaling.fit_repeated import HalfLives
 from llmforge.plan_scaling.rows import Row
 
 
@@ -68,3 +69,14 @@ def _interval(fit: Fit, name: str) -> str:
         return "no interval: no resample has positive exponents"
     low, high = fit.intervals[name]
     return f"{low:.4g} to {high:.4g}, 10th to 90th percentile of {fit.num_resamples:,} resamples"
+
+
+def describe_half_lives(found: HalfLives) -> list[Row]:
+    """What repetition is worth: both half-lives, and their objective beside the published pair's."""
+    intervals = {name: f"{low:.3g} to {high:.3g}, bootstrap" for name, (low, high) in found.intervals.items()}
+    published = f"of the published pair on these runs: {found.published_objective:.6g}"
+    return [
+        Row("half-life of tokens", f"{found.tokens:.4g}", "repetitions", intervals["tokens"]),
+        Row("half-life of parameters", f"{found.params:.4g}", "repetitions", intervals["params"]),
+        Row("objective of the half-lives", f"{found.objective:.6g}", "", published),
+    ]

@@ -10,19 +10,19 @@ from llmforge.plan_scaling.search import minimise
 
 # Repetitions after which a token is worth little, and the same for parameters. Weakly identified: three fits of the
 # same runs give 2.8 to 47 for the first; they are a prior, not a measurement.
-_TOKEN_HALF_LIFE = 15.387756
-_PARAM_HALF_LIFE = 5.309743
+TOKEN_HALF_LIFE = 15.387756
+PARAM_HALF_LIFE = 5.309743
 
 
 def effective_tokens(tokens: float, unique: float) -> float:
     """Fresh tokens that would teach as much as `tokens` draws from `unique` ones (tokens)."""
-    return _saturating(tokens, min(unique, tokens), _TOKEN_HALF_LIFE)
+    return _saturating(tokens, min(unique, tokens), TOKEN_HALF_LIFE)
 
 
 def effective_params(params: float, unique: float, law: LossLaw = C4_REPEATED) -> float:
     """Parameters that `unique` tokens give something to do (parameters)."""
     supported = float((unique * law.balance) ** (law.beta / law.alpha) * law.balance)
-    return _saturating(params, min(params, supported), _PARAM_HALF_LIFE)
+    return _saturating(params, min(params, supported), PARAM_HALF_LIFE)
 
 
 def _saturating(value: float, base: float, half_life: float) -> float:

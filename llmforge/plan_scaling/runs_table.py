@@ -1,4 +1,7 @@
-"""The runs that a law is fitted on: a CSV with the columns params, tokens (or flops) and loss, or finished runs."""
+"""The runs that a law is fitted on: a CSV with the columns params, tokens (or flops) and loss, or finished runs.
+
+A column unique_tokens, which may be empty, says of how many tokens the others are repetitions.
+"""
 
 import csv
 import math
@@ -12,16 +15,19 @@ from llmforge.pipeline.manifest import MANIFEST, Manifest, read_manifest
 
 # Five parameters are fitted; fewer runs than this cannot even contradict them.
 MIN_RUNS = 8
+# Up to here repetition does no harm that these fits could see (Muennighoff et al. 2023, section 6).
+_FRESH_EPOCHS = 1.05
 _TRAIN = "train"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run: parameters, tokens (counts) and final loss (nats per token)."""
+    """One training run: parameters, tokens (counts), final loss (nats per token), and passes over its tokens."""
 
     params: float
     tokens: float
     loss: float
+    epochs: float = 1.0
 
     @property
     def flops(self) -> float:
@@ -79,7 +85,7 @@ def _check_same_text(path: Path, manifests: dict[str, Manifest]) -> None:
 def _read_results(path: Path, name: str, results: dict[str, Any]) -> Run:
     if results["val_loss"] is None:
         raise InputError(f"{path}: {name} has no validation loss", "set tokenize.val_fraction above 0, and train anew")
-    return Run(results["params"], results["tokens"], results["val_loss"])
+    return Run(results["params"], results["tokens"], results["val_loss"], max(1.0, results["epochs"]))
 
 
 def _check_columns(path: Path, columns: list[str]) -> None:
@@ -96,8 +102,11 @@ def _check_columns(path: Path, columns: list[str]) -> None:
 def _read_row(path: Path, line: int, row: dict[str, str]) -> Run:
     params, loss = _number(path, line, row, "params"), _number(path, line, row, "loss")
     if row.get("tokens"):
-        return Run(params, _number(path, line, row, "tokens"), loss)
-    return Run(params, _number(path, line, row, "flops") / (6 * params), loss)
+        tokens = _number(path, line, row, "tokens")
+    else:
+        tokens = _number(path, line, row, "flops") / (6 * params)
+    unique = _number(path, line, row, "unique_tokens") if row.get("unique_tokens") else tokens
+    return Run(params, tokens, loss, max(1.0, tokens / unique))
 
 
 def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
@@ -109,6 +118,20 @@ def _number(path: Path, line: int, row: dict[str, str], column: str) -> float:
     if not (math.isfinite(value) and value > 0):
         raise InputError(f"{path}, line {line}: {column} is {text!r}, which is no positive number")
     return value
+
+
+def fresh_runs(runs: list[Run]) -> list[Run]:
+    """The runs that repeat no data, on which a law of fresh data is fitted.
+
+    Raises: InputError if they are too few.
+    """
+    fresh = [run for run in runs if run.epochs <= _FRESH_EPOCHS]
+    if len(fresh) < MIN_RUNS:
+        raise InputError(
+            f"{len(fresh)} of {len(runs)} runs read their data once; a law of 5 parameters needs at least {MIN_RUNS}",
+            "train more runs on fresh data; what repetition costs is fitted on top of their law",
+        )
+    return fresh
 
 
 def _check_runs(path: Path, placed: list[tuple[str, Run]]) -> None:

@@ -8,6 +8,7 @@
 from pathlib import Path
 from typing import Any
 
+from llmforge.arch.vocabulary import expected_vocab_size
 from llmforge.config.base import identity_settings
 from llmforge.config.schema import Settings
 from llmforge.core.files import read_json, write_bytes, write_json
@@ -65,7 +66,7 @@ class PlanScalingStage:
         if (run_folder / _TOKENIZE / MANIFEST).exists():
             artifact = open_artifact(run_folder, _TOKENIZE)
             return Inputs(artifacts=((_TOKENIZE, artifact),), sections=tuple(sections.items()))
-        sections["tokenize"] = {"vocab_size": settings.tokenize.vocab_size}
+        sections["tokenize"] = {"vocab_size": expected_vocab_size(settings)}
         return Inputs(sections=tuple(sections.items()))
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
@@ -80,7 +81,7 @@ def plan_for(settings: Settings, inputs: Inputs) -> planning.Plan:
     """
     artifact = inputs.artifact(_TOKENIZE)
     if artifact is None:
-        return planning.make_plan(settings, None, None, settings.tokenize.vocab_size)
+        return planning.make_plan(settings, None, None, expected_vocab_size(settings))
     train = artifact.manifest.results["store"]["train"]
     vocab_size = artifact.manifest.results["tokenizer"]["vocab_size"]
     bytes_per_token = train["num_bytes"] / train["num_tokens"]

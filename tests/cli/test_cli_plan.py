@@ -97,3 +97,14 @@ def test_a_check_compares_a_real_training(llmforge, corpus: Path, tmp_path: Path
     bare = llmforge("plan-scaling", "--check", "elsewhere/small", cwd=tmp_path)
     assert bare.returncode == 3
     assert "no step has been logged yet" in bare.stderr
+
+
+def test_repeated_data_give_half_lives_on_top_of_the_law(llmforge, tmp_path: Path) -> None:
+    table = write_table(tmp_path, "2.9")
+    header, *rows = table.read_text().splitlines()
+    repeated = [f"{n}e7,4e8,3.{n},1e8" for n in (2, 4, 8)]
+    table.write_text("\n".join([f"{header},unique_tokens", *(f"{row}," for row in rows), *repeated]) + "\n")
+    found = json.loads(llmforge("plan-scaling", "--fit", table, "--json", cwd=tmp_path).stdout)
+    assert found["fit"]["num_runs"] == 13
+    assert 0 < found["repetition"]["objective"] <= found["repetition"]["published_objective"]
+    assert "half-life of tokens" in llmforge("plan-scaling", "--fit", table, cwd=tmp_path).stdout

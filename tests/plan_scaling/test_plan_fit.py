@@ -12,8 +12,10 @@ import pytest
 from llmforge.core.errors import InputError
 from llmforge.plan_scaling.describe_fit import describe_fit
 from llmforge.plan_scaling.fit import fit_law, starting_grid, to_points
+from llmforge.plan_scaling.fit_repeated import fit_half_lives
 from llmforge.plan_scaling.laws import REPLICATION, LossLaw
-from llmforge.plan_scaling.runs_table import Run, read_runs
+from llmforge.plan_scaling.repeated import repeated_loss
+from llmforge.plan_scaling.runs_table import Run, fresh_runs, read_runs
 from llmforge.plan_scaling.solver import huber, objective, polish, residuals_of, solve
 
 TRUE = np.array([math.log(482.01), math.log(2085.43), math.log(1.8172), 0.3478, 0.3658])
@@ -162,3 +164,39 @@ def test_the_olmo_ladder_predicts_its_targets():
     law = fit_law(ladder, seed=1, num_resamples=20).law
     errors = [law.loss(float(r["N"]), float(r["D"])) / float(r["c4_loss"]) - 1 for r in rows if r["mode"] == "eval"]
     assert errors == [pytest.approx(-0.020, abs=0.002), pytest.approx(-0.038, abs=0.002)]
+
+
+def test_half_lives_behind_exact_losses_are_found_again():
+    random = np.random.default_rng(0)
+    cases = [(float(n), float(u), float(u * e)) for n, u, e in zip(*_repeated_sizes(random), strict=True)]
+    runs = [Run(n, d, repeated_loss(n, d, u), d / u) for n, u, d in cases]
+    found = fit_half_lives(runs, seed=1, num_resamples=50)
+    assert (found.tokens, found.params) == (pytest.approx(15.39, rel=0.01), pytest.approx(5.31, rel=0.01))
+    assert found.objective < 1e-9 + found.published_objective
+
+
+def _repeated_sizes(random):
+    params = np.exp(random.uniform(math.log(1e8), math.log(1e10), 60))
+    return params, np.exp(random.uniform(math.log(1e8), math.log(1e10), 60)), random.uniform(1, 40, 60)
+
+
+def test_half_lives_of_the_published_runs_fit_better_than_the_published_pair_and_are_weakly_identified():
+    rows = shared("datablations/datablations_fit182.csv")
+    columns = ("params", "tokens", "val_loss", "unique_tokens")
+    cases = [[float(row[name]) for name in columns] for row in rows]
+    found = fit_half_lives([Run(n, d, loss, max(1.0, d / unique)) for n, d, loss, unique in cases], seed=1)
+    assert found.published_objective == pytest.approx(0.015825935, rel=1e-6)
+    assert found.objective <= found.published_objective
+    for name, value in (("tokens", 15.387756), ("params", 5.309743)):
+        low, high = found.intervals[name]
+        assert low <= value <= high or any(f"half-life of {name} is weakly" in text for text in found.warnings)
+    assert any("half-life of tokens is weakly identified" in text for text in found.warnings)
+
+
+def test_a_table_says_which_tokens_are_repeated_and_the_law_is_fitted_on_the_others(tmp_path):
+    fresh = "\n".join(f"{n}e8,{d}e9,,{5 - n / 10 - d / 100}" for n in (1, 2, 4) for d in (1, 2, 4))
+    runs = read_runs(write(tmp_path, f"params,tokens,unique_tokens,loss\n{fresh}\n1e8,4e9,1e9,3.9\n"))
+    assert runs[-1].epochs == 4
+    assert len(fresh_runs(runs)) == 9
+    with pytest.raises(InputError, match="1 of 2 runs read their data once"):
+        fresh_runs([runs[0], runs[-1]])

@@ -16,7 +16,7 @@ from llmforge.plan_scaling.runs_table import Run, read_runs
 
 def make_folders(folder, trained_run, count=9, **last):
     for place in range(1, count + 1):
-        given = {"params": place * 10**6, "tokens": place * 10**8, "val_loss": 5 - place / 10}
+        given = {"params": place * 10**6, "tokens": place * 10**8, "val_loss": 5 - place / 10, "epochs": place / 2}
         trained_run(folder / f"run{place}", **(given | last if place == count else given))
     return folder
 
@@ -28,6 +28,7 @@ def test_finished_runs_of_a_folder_are_read_and_others_are_not(tmp_path, trained
     runs = read_runs(tmp_path)
     assert len(runs) == 9
     assert runs[0] == Run(10**6, 10**8, 4.9)
+    assert runs[-1].epochs == 4.5
 
 
 @pytest.mark.parametrize(
@@ -35,7 +36,7 @@ def test_finished_runs_of_a_folder_are_read_and_others_are_not(tmp_path, trained
     [
         ({"store": "b"}, "run1 and run9 read different tokens, so that their losses do not compare"),
         ({"val_loss": None}, "run9 has no validation loss"),
-        ({"params": 10**6, "tokens": 10**8, "val_loss": 4.9}, "run9: the same run as run1"),
+        ({"params": 10**6, "tokens": 10**8, "val_loss": 4.9, "epochs": 1.0}, "run9: the same run as run1"),
     ],
 )
 def test_runs_that_cannot_be_fitted_together_are_named(tmp_path, trained_run, last, message):
