@@ -20,7 +20,7 @@ def compare_command(call: Call) -> None:
         raise SettingsError("--compare builds no artifact: --force and --strict do not go with it")
     settings = call.settings
     if call.dry_run:
-        chosen = [f"{one.algorithm} {one.vocab_size:,}" for one in candidates(settings.tokenize)]
+        chosen = [f"{one.algorithm} {one.num_tokens:,}" for one in candidates(settings)]
         print_json({"compares": chosen}) if call.as_json else print_lines([f"trains  {one}" for one in chosen])
         return
     start_s = time.monotonic()

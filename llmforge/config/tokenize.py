@@ -45,7 +45,10 @@ class TokenizeSection(Section):
     normalization: Literal["none", "nfc", "nfkc"] = Field(
         "none", description="nfc and nfkc change the text: not lossless"
     )
-    vocab_size: int = Field(8192, ge=257, le=2**20, description="tokens, special tokens included")
+    vocab_size: Annotated[int, Field(ge=257, le=2**20)] | Literal["auto"] = Field(
+        8192, description="tokens, special tokens included; auto: by the vocabulary scaling law, from model or budget"
+    )
+    vocab_multiple: int = Field(1, ge=1, le=4096, description="the vocabulary's size is rounded up to a multiple")
     min_frequency: int = Field(2, ge=1, description="a pair (or a word) rarer than this gets no token")
     max_train_bytes: int = Field(
         1_000_000_000, ge=1, description="a tokenizer learns from about this much text, sampled by document"
@@ -57,3 +60,13 @@ class TokenizeSection(Section):
     max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record of `data` is quarantined")
     compare: CompareSection = execution(CompareSection())
+
+    @property
+    def num_tokens(self) -> int:
+        """The vocabulary's size where it is a number: in settings that a tokenizer is trained with, always."""
+        assert self.vocab_size != "auto", "the size is chosen before a tokenizer is trained"
+        return self.vocab_size
+
+    def sized(self, vocab_size: int) -> "TokenizeSection":
+        """The same settings with this size."""
+        return self.model_copy(update={"vocab_size": vocab_size})

@@ -65,7 +65,7 @@ def _train_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     tokenizer.pre_tokenizer = split_into_bytes(settings.split_pattern, settings.split_digits)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=settings.vocab_size - 1,  # the end-of-document token comes last
+        vocab_size=settings.num_tokens - 1,  # the end-of-document token comes last
         min_frequency=settings.min_frequency,
         # All 256 bytes, seen or not: a byte outside the alphabet would vanish in encoding.
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -77,7 +77,7 @@ def _train_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
 
 def _train_char_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     """Byte-pair encoding over characters; a character outside the alphabet is written as bytes."""
-    room = settings.vocab_size - 1 - len(_BYTE_PIECES)
+    room = settings.num_tokens - 1 - len(_BYTE_PIECES)
     _require(room >= 2, settings, "char_bpe keeps 256 tokens for bytes")
     # Half of the room at most is for characters, the rest for merges.
     alphabet = _frequent_characters(texts, room // 2)
@@ -105,7 +105,7 @@ def _train_byte(settings: TokenizeSection, texts: Texts) -> Tokenizer:
 
 def _train_char(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     """One token for each frequent character; the others are written as bytes."""
-    room = settings.vocab_size - 1 - len(_BYTE_PIECES)
+    room = settings.num_tokens - 1 - len(_BYTE_PIECES)
     _require(room >= 1, settings, "char keeps 256 tokens for bytes")
     alphabet = sorted(_frequent_characters(texts, room))
     tokenizer = Tokenizer(models.BPE(vocab={char: place for place, char in enumerate(alphabet)}, merges=[]))
@@ -122,11 +122,11 @@ def _train_wordpiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(cleanup=False)
-    alphabet = sorted(_frequent_characters(texts, min(_WORDPIECE_CHARACTERS, (settings.vocab_size - 2) // 3)))
+    alphabet = sorted(_frequent_characters(texts, min(_WORDPIECE_CHARACTERS, (settings.num_tokens - 2) // 3)))
     # Named beforehand, the continuing characters get fixed ids; the library would number them by chance.
     continuing = ["##" + char for char in alphabet]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=settings.vocab_size - 1,
+        vocab_size=settings.num_tokens - 1,
         min_frequency=settings.min_frequency,
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
@@ -142,7 +142,7 @@ def _train_words(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = _word_splitter(settings.algorithm)
     trainer = trainers.WordLevelTrainer(
-        vocab_size=settings.vocab_size - 1,
+        vocab_size=settings.num_tokens - 1,
         min_frequency=settings.min_frequency,
         special_tokens=[UNKNOWN],
         show_progress=False,
@@ -157,7 +157,7 @@ def _train_sentencepiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     Source: Kudo and Richardson 2018; for unigram Kudo 2018.
     """
     kind = settings.algorithm.removeprefix("sentencepiece_")
-    return convert(parse_model(train_sentencepiece(kind, settings.vocab_size - 1, settings.split_digits, texts)))
+    return convert(parse_model(train_sentencepiece(kind, settings.num_tokens - 1, settings.split_digits, texts)))
 
 
 _TRAINERS = {
@@ -220,4 +220,4 @@ def _with_byte_fallback(tokenizer: Tokenizer) -> Tokenizer:
 
 def _require(is_enough: bool, settings: TokenizeSection, reason: str) -> None:
     if not is_enough:
-        raise SettingsError(f"tokenize.vocab_size {settings.vocab_size} is too small: {reason}", "ask for more tokens")
+        raise SettingsError(f"tokenize.vocab_size {settings.num_tokens} is too small: {reason}", "ask for more tokens")

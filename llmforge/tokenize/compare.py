@@ -13,6 +13,7 @@ from pathlib import Path
 from llmforge.arch.flops import flops_per_token
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import resolve_architecture
+from llmforge.arch.vocabulary import choose_vocab_size
 from llmforge.config.schema import Settings
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core import log
@@ -68,12 +69,14 @@ class Comparison:
     corpus_bytes: int
 
 
-def candidates(section: TokenizeSection) -> list[TokenizeSection]:
+def candidates(settings: Settings, corpus_bytes: int | None = None) -> list[TokenizeSection]:
     """The settings of every tokenizer that `tokenize.compare` names, sizes within kinds."""
+    section = settings.tokenize
+    sizes = section.compare.vocab_sizes or (choose_vocab_size(settings, corpus_bytes).size,)
     return [
-        section.model_copy(update={"algorithm": algorithm, "vocab_size": vocab_size})
+        section.sized(size).model_copy(update={"algorithm": algorithm})
         for algorithm in section.compare.algorithms
-        for vocab_size in section.compare.vocab_sizes or (section.vocab_size,)
+        for size in sizes
     ]
 
 
@@ -83,15 +86,15 @@ def compare(settings: Settings, run_folder: Path) -> Comparison:
     Raises: InputError if the corpus has too few documents to hold some out; MachineError or SettingsError if no
         candidate can be trained.
     """
-    section, rows = settings.tokenize, []
+    rows: list[Row] = []
     context = Context(run_folder, settings, TOKENIZE.find_inputs(settings, run_folder))
-    samples = draw_samples(context, section.compare.sample_bytes)
-    for chosen in candidates(section):
+    samples = draw_samples(context, settings.tokenize.compare.sample_bytes)
+    for chosen in candidates(settings, samples.corpus_bytes):
         try:
             with library_threads(settings.run.workers or num_cores()):
                 tokenizer = Tokenizer(train(chosen, samples.train), EOS_TOKEN)
         except (MachineError, SettingsError) as error:  # a package is missing, or the vocabulary is too small for it
-            log.warn(f"{chosen.algorithm} {chosen.vocab_size:,} is left out: {error}")
+            log.warn(f"{chosen.algorithm} {chosen.num_tokens:,} is left out: {error}")
             reason = error
             continue
         with library_threads(1):

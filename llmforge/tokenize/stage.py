@@ -10,8 +10,9 @@ runs/<run>/tokenize/
 """
 
 from pathlib import Path
+from typing import Any
 
-from llmforge.config.schema import Settings
+from llmforge.config.schema import Settings, identity_settings
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.document_files import find_document_files
 from llmforge.pipeline.inputs import InputFile, Inputs, open_artifact
@@ -38,7 +39,7 @@ class TokenizeStage:
         data, existing = settings.tokenize.data, settings.tokenize.tokenizer
         own = find_document_files(data) if data is not None else ()
         artifacts = () if data is not None else (("dedup", open_artifact(run_folder, "dedup")),)
-        return Inputs((*own, *tokenizer_inputs(existing)), artifacts)
+        return Inputs((*own, *tokenizer_inputs(existing)), artifacts, vocabulary_sections(settings))
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
         """Too many bad records stop the stage; a validation share far from what was asked is a warning."""
@@ -50,6 +51,17 @@ def tokenizer_inputs(path: str | None) -> tuple[InputFile, ...]:
     """The files of an existing tokenizer, known by their content."""
     files = find_tokenizer_files(path) if path is not None else ()
     return tuple(InputFile(file, TOKENIZER_SOURCE, file.name, file.stat().st_size) for file in files)
+
+
+def vocabulary_sections(settings: Settings) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """What `vocab_size: auto` is chosen from; nothing where a size or an existing tokenizer is given."""
+    if settings.tokenize.vocab_size != "auto" or settings.tokenize.tokenizer is not None:
+        return ()
+    if settings.model.is_chosen:
+        return (("model", identity_settings(settings.model)),)
+    plan = settings.plan_scaling
+    names = ("budget_flops", "params", "tokens", "max_epochs")
+    return (("plan_scaling", {name: getattr(plan, name) for name in names}),)
 
 
 def validation_warnings(counts: Counts, val_fraction: float) -> list[str]:

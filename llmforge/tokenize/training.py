@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any, Literal
 
+from llmforge.arch.vocabulary import choose_vocab_size
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core import log
 from llmforge.core.documents import Document
@@ -38,7 +39,7 @@ class TrainStep:
 
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Train, or take the existing one; write `tokenizer.json` and `tokenizer_config.json`."""
-        settings, sample = context.settings.tokenize, TrainingText(context)
+        settings, sample = sized_settings(context), TrainingText(context)
         if settings.tokenizer is not None:
             tokenizer = use_existing(settings.tokenizer, settings.split_pattern)
             facts = {"algorithm": "existing", "lossless": round_trips(tokenizer)}
@@ -63,6 +64,17 @@ class TrainStep:
         return {"tokenizer": facts, "encoder": encoder}
 
 
+def sized_settings(context: Context) -> TokenizeSection:
+    """The settings with the vocabulary's size as a number."""
+    section = context.settings.tokenize
+    if section.tokenizer is not None:
+        return section
+    choice = choose_vocab_size(context.settings, sum(Survey.load(context).train_bytes.values()))
+    if section.vocab_size == "auto":
+        log.decided("tokenize.vocab_size", f"{choice.size:,}", choice.reason)
+    return section.sized(choice.size)
+
+
 def describe_training(settings: TokenizeSection, sample: "TrainingText") -> dict[str, Any]:
     """What the tokenizer was trained on, and what it promises."""
     facts: dict[str, Any] = {
@@ -73,13 +85,13 @@ def describe_training(settings: TokenizeSection, sample: "TrainingText") -> dict
         "sampling_rates": sample.rates,
     }
     if settings.algorithm != "byte":  # which has 256 bytes and an end token, whatever is asked
-        facts["asked_vocab_size"] = settings.vocab_size
+        facts["asked_vocab_size"] = settings.num_tokens
     return facts
 
 
 def _explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) -> str:
     return (
-        f"the vocabulary has {facts['vocab_size']:,} tokens, not the {settings.vocab_size:,} asked for: "
+        f"the vocabulary has {facts['vocab_size']:,} tokens, not the {facts['asked_vocab_size']:,} asked for: "
         f"{sum(facts['train_bytes'].values()):,} bytes of training text hold no more that occur "
         f"{settings.min_frequency} times (tokenize.min_frequency)"
     )

@@ -7,13 +7,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from llmforge.config.schema import Settings
 from llmforge.core.documents import Document
 from llmforge.core.errors import InputError
 from llmforge.core.files import read_json
 from llmforge.core.shards import read_objects, shard_writer
-from llmforge.pipeline.build import Built
+from llmforge.pipeline.build import BuildOptions, Built, build_stage
 from llmforge.pipeline.manifest import Manifest, write_manifest
 from llmforge.pipeline.records import describe
+from llmforge.tokenize.stage import TOKENIZE
 from llmforge.tokenize.survey import choose_moved
 from llmforge.tokenize.token_store import SPLITS, TokenStore
 from llmforge.tokenize.tokenizer import EOS_TOKEN, load_tokenizer
@@ -220,3 +222,21 @@ def _dedup_manifest(folder: Path) -> Manifest:
         outputs=[describe(folder, folder / "data" / "00000.jsonl.zst")],
         counts={}, results={}, seed=0, environment={}, wall_s=0, sessions=1, peak_rss_bytes=0, warnings=[],
     )  # fmt: skip
+
+
+def test_an_automatic_vocabulary_follows_the_model_and_is_part_of_the_identity(
+    tmp_path: Path, corpus: Path, tokenize: Tokenize, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO"):
+        built = tokenize(corpus, vocab_size="auto", algorithm="word_punctuation", min_frequency=1)
+    facts = built.manifest.results["tokenizer"]
+    assert facts["asked_vocab_size"] == 512  # 120 short documents: the smallest there is
+    assert "tokenize.vocab_size: 512, because for 1.84e+04 training tokens" in caplog.text
+    assert built.manifest.identity["inputs"]["settings of plan_scaling"]["budget_flops"] is None
+    model = {"preset": "gpt2-nano"}
+    section = {"vocab_size": "auto", "data": str(corpus), "val_fraction": 0.2, "min_frequency": 1}
+    settings = Settings.model_validate(
+        {"run": {"dir": str(tmp_path), "name": "run"}, "model": model, "tokenize": section}
+    )
+    with pytest.raises(InputError, match="settings of model"):
+        build_stage(TOKENIZE, settings, tmp_path / "run", BuildOptions())
