@@ -57,6 +57,8 @@ def _llmforge(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    # DeepSpeed's launcher puts it before the command; LOCAL_RANK in the environment says the same.
+    local_rank: Annotated[int | None, typer.Option("--local_rank", "--local-rank", hidden=True)] = None,
 ) -> None:
     """Train language models from scratch, from raw text to a trained model, and account for everything on the way.
 

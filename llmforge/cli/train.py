@@ -6,7 +6,9 @@ import typer
 
 from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict
 
-Strategy = Annotated[str | None, typer.Option("--strategy", help="How a step is spread: auto, single or ddp.")]
+Strategy = Annotated[
+    str | None, typer.Option("--strategy", help="How a step is spread: auto, single, ddp, fsdp, zero1, 3d, ...")
+]
 Nproc = Annotated[int | None, typer.Option("--nproc", min=1, help="Processes on this machine.")]
 
 

@@ -14,7 +14,7 @@ from llmforge.launch.world import choose_processes, launched_rank
 from llmforge.pipeline.lock import run_lock
 from llmforge.pipeline.manifest import Manifest, read_manifest
 from llmforge.train.follow import follow_plan
-from llmforge.train.plan import plan_training
+from llmforge.train.forecast import plan_training
 from llmforge.train.stage import train
 
 
@@ -49,7 +49,7 @@ def bring_up_training(call: Call, *, always: bool) -> tuple[str, Manifest]:
     Returns: how it came about ("built", "resumed", "launched", "up to date"), and the manifest.
     """
     settings = follow_plan(call.settings)
-    strategy, num_processes = choose_processes(settings.train)
+    strategy, num_processes = choose_processes(settings)
     folder = settings.run_folder / "train"
     if num_processes == 1:
         outcome = train(settings, force=call.force, always=always, strict=call.strict)

@@ -5,36 +5,35 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from llmforge.config.train import TrainSection
+from llmforge.config.schema import Settings
 from llmforge.core import log
 from llmforge.core.errors import SettingsError
+from llmforge.train.placement import choose_layout
+from llmforge.train.plan import resolve_model
 from llmforge.train.status import launched_rank
 
 __all__ = ["choose_processes", "count_gpus", "launched_rank"]
 
 
-def choose_processes(train: TrainSection) -> tuple[str, int]:
+def choose_processes(settings: Settings) -> tuple[str, int]:
     """The strategy's name and the number of processes; what was left open is decided and told.
 
-    Raises: SettingsError if strategy and number contradict each other.
+    Raises: SettingsError if strategy, degrees, batch and number of processes do not fit, before any is started.
     """
-    num_gpus = count_gpus()
-    if train.strategy == "single" and (train.nproc or 1) > 1:
+    train, num_gpus = settings.train, count_gpus()
+    if train.nodes > 1:
         raise SettingsError(
-            f"train.strategy is single, but train.nproc is {train.nproc}", "use ddp, or leave train.nproc out"
+            f"train.nodes is {train.nodes}, and this command starts processes on one machine only",
+            f"on each machine: torchrun --nnodes {train.nodes} --nproc-per-node {train.nproc or max(1, num_gpus)} "
+            "--rdzv-backend c10d --rdzv-endpoint FIRST_MACHINE:29500 -m llmforge train -c FILE",
         )
-    if train.strategy == "ddp" and (train.nproc or num_gpus) < 2:
-        given = "train.nproc is 1" if train.nproc else f"this machine has {num_gpus or 'no'} GPU"
-        raise SettingsError(f"train.strategy is ddp, but {given}", "use single, or --nproc 2 or more")
-    if train.strategy == "single":
-        return "single", 1
-    num_processes = train.nproc or max(1, num_gpus)
+    num_processes = train.nproc or (1 if train.strategy == "single" else max(1, num_gpus))
     if train.nproc is None and num_processes > 1:
         log.decided("processes", num_processes, f"this machine has {num_gpus} GPUs and train.nproc is not set")
+    strategy, _, reason = choose_layout(settings, resolve_model(settings), num_processes)
     if train.strategy == "auto" and num_processes > 1:
-        log.decided("strategy", "ddp", f"there are {num_processes} processes, and the model is kept whole on each")
-        return "ddp", num_processes
-    return train.strategy, num_processes
+        log.decided("strategy", strategy, reason)
+    return strategy, num_processes
 
 
 def count_gpus(environment: Mapping[str, str] = os.environ, devices: Path = Path("/dev")) -> int:

@@ -28,11 +28,8 @@ from llmforge.model.transformer import Transformer
 from llmforge.parallel import canonical, gradients
 from llmforge.parallel.process_group import World, leave_world
 from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossSum, MicroBatch, StepResult
-from llmforge.parallel.zero_config import warn_of_extra, zero_config
+from llmforge.parallel.zero_config import STAGES, warn_of_extra, zero_config
 from llmforge.parallel.zero_partitions import Partitions
-
-STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
-
 
 class Zero:
     """A `Strategy` over DeepSpeed; its methods are described there."""

@@ -6,6 +6,9 @@ from llmforge.config.zero import ZeroSection
 from llmforge.core import log
 from llmforge.core.errors import SettingsError
 
+STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
+"""What the strategies' names stand for."""
+
 _NOT_PASSED_ON = ("optimizer", "scheduler", "fp16", "amp", "torch_autocast", "gradient_clipping", "train_batch_size")
 """Keys of which llmforge does the work itself."""
 

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from llmforge.arch.architecture import Architecture
-from llmforge.arch.flops import flops_per_token
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import resolve_architecture
+from llmforge.arch.vocabulary import expected_vocab_size
 from llmforge.config.schema import Settings
 from llmforge.config.train import TrainSection
 from llmforge.core.errors import InputError, SettingsError
@@ -126,29 +126,8 @@ def source_weights(settings: Settings) -> dict[str, float]:
 
 def resolve_model(settings: Settings) -> Architecture:
     """The architecture for the tokenizer at hand, or, before there is one, for the vocabulary that is asked for."""
-    vocab_size = settings.tokenize.vocab_size
+    vocab_size = expected_vocab_size(settings)
     index = settings.run_folder / "tokenize" / "index.json"
     if index.exists():
         vocab_size = int(read_json(index)["vocab_size"])
     return resolve_architecture(settings.model, vocab_size)
-
-
-def plan_training(settings: Settings) -> list[str]:
-    """What --dry-run says of the training, as far as the earlier stages allow."""
-    arch = resolve_model(settings)
-    count = count_parameters(arch)
-    processes = settings.train.nproc or 1
-    shape = batch_shape(settings.train, arch.context, data_world=processes)
-    lines = [
-        f"model  {settings.model.preset}: {arch.layers} layers, width {arch.dim}, {arch.heads} heads, context "
-        f"{arch.context}, vocabulary {arch.vocab_size:,}; {count.total:,} parameters",
-        f"batch  {settings.train.global_batch_tokens:,} tokens = {shape.micro_sequences} sequences x {arch.context} x "
-        f"accumulation {shape.accumulation} x {processes} processes",
-        f"disk   {2 * CHECKPOINT_BYTES_PER_PARAM * count.total / 1e6:,.1f} MB for two checkpoints",
-    ]
-    try:
-        horizon = plan_horizon(settings, arch)
-    except InputError as error:
-        return [*lines, f"tokens auto: {error.what}"]
-    flops = flops_per_token(arch).six_n * horizon.num_steps * settings.train.global_batch_tokens
-    return [*lines, f"tokens {horizon.tokens:,} in {horizon.num_steps:,} steps, {flops:.3g} FLOPs: {horizon.reason}"]

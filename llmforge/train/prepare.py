@@ -12,13 +12,14 @@ from llmforge.arch.params import count_parameters
 from llmforge.config.schema import Settings
 from llmforge.core import log
 from llmforge.core.errors import InputError
-from llmforge.core.files import read_json
+from llmforge.core.files import read_json, write_json
 from llmforge.model.saved import STATE
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.precision import calibrate
 from llmforge.parallel.process_group import World
-from llmforge.parallel.strategies import choose_strategy, create_strategy
+from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import Strategy
+from llmforge.parallel.zero_config import STAGES, zero_config
 from llmforge.pipeline.fingerprint import package_versions
 from llmforge.tokenize.token_store import TokenStore
 from llmforge.train.agreement import from_first_rank
@@ -45,6 +46,7 @@ class Session:
     fingerprint: str
     world: World
     arch: Architecture
+    strategy: str
     horizon: Horizon
     ledger: Ledger
     record: Record | None
@@ -93,21 +95,28 @@ def prepare_strategy(session: Session, faults: FaultInjector) -> tuple[Strategy,
     """
     settings, world = session.settings, session.world
     check_disk(session.folder.checkpoints, CHECKPOINT_BYTES_PER_PARAM * count_parameters(session.arch).total)
-    name = choose_strategy(settings.train.strategy, world.size)
     precision = choose_precision(session)
-    section = settings.train.model_copy(update={"strategy": name})
+    section = settings.train.model_copy(update={"strategy": session.strategy})
     strategy = create_strategy(section, precision=precision, world=world)
     strategy.prepare(
         lambda: faults.attach(Transformer(session.arch)),
         build_optimizer(settings.train.optimizer),
         seed=settings.run.seed,
     )
+    if session.strategy in STAGES and session.record is not None:
+        config = zero_config(
+            section.zero,
+            STAGES[session.strategy],
+            precision=precision,
+            num_params=count_parameters(session.arch).total,
+        )
+        write_json(session.folder.path / "deepspeed.json", config)
     return strategy, {
         "fingerprint": session.fingerprint,
         "llmforge_version": __version__,
         "packages": package_versions(PACKAGES),
         "num_steps": session.horizon.num_steps,
-        "strategy": name,
+        "strategy": session.strategy,
         "processes": world.size,
         "device": world.device.type,
         "threads": torch.get_num_threads(),

@@ -10,7 +10,7 @@ from llmforge.core import log
 from llmforge.core.errors import DivergedError, Preempted
 from llmforge.core.files import check_writable
 from llmforge.core.hashing import hash_value
-from llmforge.parallel.process_group import join_world
+from llmforge.parallel.process_group import join_world, launched_size
 from llmforge.train.checkpoint import Position
 from llmforge.train.faults import FaultInjector, read_faults
 from llmforge.train.folder import TrainFolder
@@ -18,6 +18,7 @@ from llmforge.train.guards import StopRequest, end_with_launcher
 from llmforge.train.ledger import Ledger
 from llmforge.train.loop import Training, run_steps
 from llmforge.train.metrics import MetricsFile
+from llmforge.train.placement import choose_layout
 from llmforge.train.plan import batch_shape, plan_horizon, resolve_model
 from llmforge.train.prepare import Session, headline, open_data, prepare_strategy, restore
 from llmforge.train.record import Record, training_identity
@@ -36,10 +37,13 @@ def run_session(settings: Settings, folder: TrainFolder, *, force: bool, always:
     horizon = plan_horizon(settings, arch)
     if settings.train.tokens == "auto":
         log.decided("tokens", f"{horizon.tokens:,}", horizon.reason)
+    strategy, _, reason = choose_layout(settings, arch, launched_size())
+    if settings.train.strategy == "auto":
+        log.decided("strategy", strategy, reason)
     world = join_world()
     record = begin(settings, folder, identity, anew=force, always=always) if world.rank == 0 else None
     ledger = Ledger(folder.ledger, writes=record is not None)
-    session = Session(settings, folder, hash_value(identity), world, arch, horizon, ledger, record)
+    session = Session(settings, folder, hash_value(identity), world, arch, strategy, horizon, ledger, record)
     position = _train(session, start_over=force, strict=strict)
     if record is None:
         return TrainOutcome("built", folder.path, None)

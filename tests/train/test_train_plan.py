@@ -11,7 +11,8 @@ from llmforge.config.train import TrainSection
 from llmforge.core.errors import InputError, SettingsError
 from llmforge.core.files import write_json
 from llmforge.train import plan
-from llmforge.train.plan import batch_shape, plan_horizon, plan_training, resolve_model
+from llmforge.train.forecast import plan_training
+from llmforge.train.plan import batch_shape, plan_horizon, resolve_model
 
 
 def test_accumulation_is_derived() -> None:
@@ -71,7 +72,7 @@ def test_a_plan_for_another_model_is_refused(folder: Path, monkeypatch: pytest.M
 def test_a_dry_run_works_before_anything_ran(tmp_path: Path) -> None:
     lines = plan_training(make_settings(tmp_path, tokens="auto"))
     assert any("36,224 parameters" in line for line in lines)
-    assert any("128 tokens = 2 sequences x 16 x accumulation 4 x 1 processes" in line for line in lines)
+    assert any("128 tokens = 2 sequences x 16 x accumulation 4 x 1 data ranks" in line for line in lines)
     assert "plan-scaling' has not finished" in lines[-1]
     assert "in 12 steps" in plan_training(make_settings(tmp_path))[-1]
     assert not list(tmp_path.iterdir())

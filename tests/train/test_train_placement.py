@@ -1,0 +1,104 @@
+"""Which strategy a training takes, and what --dry-run foretells, for worlds that this machine is not."""
+
+from typing import Any
+
+import pytest
+
+from llmforge.arch.presets import resolve_architecture
+from llmforge.config.schema import Settings
+from llmforge.core.errors import SettingsError
+from llmforge.train import placement
+from llmforge.train.forecast import plan_training
+from llmforge.train.placement import choose_layout, find_problems
+
+GIB = 2**30
+
+
+def settings(device_gib: float | None = None, **train: Any) -> Settings:
+    batch = {"global_batch_tokens": 64 * 1024, "micro_batch_sequences": 1, "tokens": 10**9}
+    device = {} if device_gib is None else {"device_memory_bytes": int(device_gib * GIB)}
+    return Settings.model_validate(
+        {
+            "run": {"dir": "/nowhere"},
+            "tokenize": {"vocab_size": 50_257},
+            "model": {"preset": "gpt2-xl"},
+            "plan_scaling": device,
+            "train": batch | train,
+        }
+    )
+
+
+def choose(given: Settings, world: int) -> tuple[str, str]:
+    arch = resolve_architecture(given.model, given.tokenize.vocab_size)
+    name, layout, reason = choose_layout(given, arch, world)
+    assert layout.world == world
+    return name, reason
+
+
+@pytest.mark.parametrize(
+    ("device_gib", "name"), [(None, "ddp"), (80, "ddp"), (24, "zero1"), (17, "zero2"), (10, "fsdp")]
+)
+def test_auto_takes_the_cheapest_that_fits(device_gib: float | None, name: str) -> None:
+    chosen, reason = choose(settings(device_gib), 8)
+    assert chosen == name, reason
+    assert ("ddp would need" in reason) == (name != "ddp")
+
+
+def test_auto_on_one_process_is_single() -> None:
+    assert choose(settings(1), 1) == ("single", "there is one process")
+
+
+def test_auto_without_deepspeed_takes_fsdp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "find_spec", lambda name: None)
+    assert choose(settings(24), 8)[0] == "fsdp"
+
+
+def test_auto_that_fits_nowhere_says_what_each_would_need() -> None:
+    with pytest.raises(SettingsError, match=r"no strategy fits 8 processes with 2 GiB each: ddp needs .*zero3 needs"):
+        choose(settings(2), 8)
+
+
+def test_every_problem_of_a_named_strategy_is_told_at_once() -> None:
+    given = settings(strategy="tensor", global_batch_tokens=1000)
+    with pytest.raises(SettingsError) as error:
+        choose(given, 8)
+    assert "tensor cannot run on 8 processes" in error.value.what
+    assert "train.parallel.tensor: 8 tensor ranks do not divide 25 heads" in error.value.what
+    assert "hint: nearest degrees that divide all that is split: 1\n" in error.value.what
+    assert "train.global_batch_tokens: 1,000 tokens a step are no multiple" in error.value.what
+
+
+def test_degrees_that_make_no_whole_do_not_hide_the_other_problems() -> None:
+    given = settings(strategy="2d", parallel={"tensor": 3, "pipeline": 2}, global_batch_tokens=1024 * 7)
+    with pytest.raises(SettingsError, match="2d cannot run on 8 processes") as error:
+        choose(given, 8)
+    assert "= 6 processes, but there are 8" in error.value.what
+    assert "3 tensor ranks do not divide 25 heads" in error.value.what
+
+
+def test_auto_leaves_zero_out_where_the_optimizer_needs_whole_matrices() -> None:
+    assert choose(settings(24, optimizer={"name": "muon"}), 8)[0] == "fsdp"
+    given = settings(optimizer={"name": "muon"})
+    arch = resolve_architecture(given.model, 50_257)
+    (problem,) = find_problems(given, arch, "zero2", 8)
+    assert problem.path == ("train", "optimizer", "name")
+
+
+def test_a_dry_run_foretells_memory_messages_and_the_bubble() -> None:
+    lines = plan_training(settings(80, strategy="pipeline", nproc=4))
+    spread, memory, sends, bubble = (
+        next(line for line in lines if line.startswith(word)) for word in ("spread", "memory", "sends", "bubble")
+    )
+    assert spread == "spread pipeline (pipeline 4) on 4 processes, because train.strategy says so"
+    assert memory.endswith("fits the device's 80 GiB")
+    assert "p2p" in sends
+    assert bubble == "bubble 4.7 % of the computing time, with 4 stages and 64 micro-batches"
+    lines = plan_training(settings(4, strategy="model", nproc=4))
+    assert any(line.endswith("DOES NOT FIT the device's 4 GiB") for line in lines)
+    assert any("bubble 300.0 % of the computing time, with 4 stages, one at work at a time" in line for line in lines)
+
+
+def test_the_world_is_that_of_all_machines() -> None:
+    lines = plan_training(settings(strategy="fsdp", nproc=8, nodes=4))
+    assert any("fsdp (shard 32) on 32 processes" in line for line in lines)
+    assert any("accumulation 2 x 32 data ranks" in line for line in lines)
