@@ -1,0 +1,268 @@
+"""Times training on a text of your own, against a plain PyTorch loop in nanoGPT's manner, both in this one process.
+
+    python scripts/bench_train.py TEXT [--threads 2] [--steps 10]
+    python scripts/bench_train.py TEXT --time-to-loss 1.88 --config MINE.yaml
+
+TEXT is read as characters; its first 90 % train and the rest validates, as nanoGPT splits it. The first form prints
+tokens per second of both sides at two sizes: the same layers, width, heads, context and batch; steps of both sides
+alternate, so that a machine that is busy with something else slows both. The second trains nanoGPT's CPU
+configuration (4 layers, width 128, context 64, 2,000 iterations) and then the model of the config, and prints how long
+each took and the loss over the whole validation split; evaluation is not timed.
+"""
+
+import argparse
+import math
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from llmforge.arch.architecture import Architecture
+from llmforge.arch.presets import resolve_architecture
+from llmforge.config.load import load_settings
+from llmforge.config.model import ModelSection
+from llmforge.config.train import TrainSection
+from llmforge.model.transformer import Transformer
+from llmforge.parallel.precision import calibrate
+from llmforge.parallel.process_group import join_world
+from llmforge.parallel.strategies import create_strategy
+from llmforge.parallel.strategy import MicroBatch, Strategy
+from llmforge.train.optimizers import build_optimizer
+from llmforge.train.order import Permutation
+from llmforge.train.schedules import learning_rate
+
+EVAL_ROWS = 64
+
+
+@dataclass(frozen=True)
+class Size:
+    """Layers, width, heads, context, and sequences of a step (counts)."""
+
+    layers: int
+    dim: int
+    heads: int
+    context: int
+    batch: int
+
+
+SIZES = {"nanoGPT's CPU configuration": Size(4, 128, 4, 64, 12), "10M parameters": Size(6, 384, 6, 256, 16)}
+
+
+class PlainAttention(nn.Module):
+    """Attention with one matrix for queries, keys and values."""
+
+    def __init__(self, size: Size) -> None:
+        super().__init__()
+        self.heads = size.heads
+        self.qkv = nn.Linear(size.dim, 3 * size.dim, bias=False)
+        self.out = nn.Linear(size.dim, size.dim, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Causal self-attention."""
+        q, k, v = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in self.qkv(x).chunk(3, dim=2))
+        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
+        return out
+
+
+class PlainModel(nn.Module):
+    """A GPT with tied embeddings and no biases, fp32, as the plain loop trains it on a CPU."""
+
+    def __init__(self, size: Size, vocab_size: int) -> None:
+        super().__init__()
+        self.embedding = nn.Embedding(vocab_size, size.dim)
+        self.position = nn.Embedding(size.context, size.dim)
+        self.blocks = nn.ModuleList(
+            nn.ModuleList(
+                [
+                    nn.LayerNorm(size.dim, bias=False),
+                    PlainAttention(size),
+                    nn.LayerNorm(size.dim, bias=False),
+                    nn.Linear(size.dim, 4 * size.dim, bias=False),
+                    nn.Linear(4 * size.dim, size.dim, bias=False),
+                ]
+            )
+            for _ in range(size.layers)
+        )
+        self.norm = nn.LayerNorm(size.dim, bias=False)
+        for name, parameter in self.named_parameters():
+            if parameter.dim() == 2:
+                residual = name.endswith(("out.weight", ".4.weight"))
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * size.layers) if residual else 0.02)
+
+    def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
+        """Mean loss of a token."""
+        x = self.embedding(tokens) + self.position.weight[: tokens.shape[1]]
+        for norm, attention, ffn_norm, up, down in self.blocks:
+            x = x + attention(norm(x))
+            x = x + down(functional.gelu(up(ffn_norm(x))))
+        logits = self.norm(x) @ self.embedding.weight.T
+        return functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
+
+
+class Plain:
+    """The plain loop: random offsets, AdamW, clipping, a cosine after 100 steps of warm-up."""
+
+    def __init__(self, size: Size, train: np.ndarray, vocab_size: int) -> None:
+        torch.manual_seed(1337)
+        self.size, self.train, self.step_number = size, train, 0
+        self.model = PlainModel(size, vocab_size)
+        matrices = [p for p in self.model.parameters() if p.dim() >= 2]
+        vectors = [p for p in self.model.parameters() if p.dim() < 2]
+        groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
+        self.optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
+
+    def step(self) -> float:
+        """One iteration; returns its loss."""
+        context = self.size.context
+        offsets = torch.randint(len(self.train) - context, (self.size.batch,)).tolist()
+        rows = torch.stack([torch.from_numpy(self.train[i : i + context + 1].astype(np.int64)) for i in offsets])
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._lr()
+        loss: Tensor = self.model(rows[:, :-1], rows[:, 1:])
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.step_number += 1
+        return loss.item()
+
+    def _lr(self) -> float:
+        if self.step_number < 100:
+            return 1e-3 * (self.step_number + 1) / 101
+        done = min(1.0, (self.step_number - 100) / 1900)
+        return 1e-4 + 0.5 * (1.0 + math.cos(math.pi * done)) * 9e-4
+
+    def loss(self, batch: MicroBatch) -> float:
+        """Loss sum of an evaluation batch."""
+        with torch.no_grad():
+            return float(self.model(batch.tokens_BT, batch.targets_BT)) * int((batch.targets_BT >= 0).sum())
+
+
+class Ours:
+    """llmforge's engine, order of samples, optimizer and schedule."""
+
+    def __init__(self, train: TrainSection, arch: Architecture, tokens: np.ndarray, num_steps: int) -> None:
+        self.train, self.tokens, self.num_steps, self.step_number = train, tokens, num_steps, 0
+        self.context, self.world = arch.context, join_world()
+        self.rows = train.global_batch_tokens // arch.context
+        self.order = Permutation((len(tokens) - 1) // arch.context, seed=1)
+        precision = train.precision
+        if precision == "auto":
+            micro = train.micro_batch_sequences
+            precision = calibrate(arch, micro_batch_sequences=micro, world=self.world).precision
+        self.precision = precision
+        self.strategy: Strategy = create_strategy(train, precision=precision, world=self.world)
+        self.strategy.prepare(lambda: Transformer(arch), build_optimizer(train.optimizer), seed=1)
+
+    def step(self) -> float:
+        """One optimizer step; returns its loss."""
+        samples = np.arange(self.step_number * self.rows, (self.step_number + 1) * self.rows)
+        windows = self.order(samples % ((len(self.tokens) - 1) // self.context))
+        rows = torch.from_numpy(
+            np.stack([self.tokens[w * self.context : (w + 1) * self.context + 1] for w in windows]).astype(np.int64)
+        )
+        batches = [MicroBatch(part[:, :-1], part[:, 1:]) for part in rows.split(self.train.micro_batch_sequences)]
+        result = self.strategy.forward_backward(batches, seed=self.step_number)
+        lr = learning_rate(self.step_number, self.num_steps, self.train.optimizer.lr, self.train.schedule)
+        self.strategy.apply(lr)
+        self.step_number += 1
+        return result.loss
+
+    def loss(self, batch: MicroBatch) -> float:
+        """Loss sum of an evaluation batch."""
+        return self.strategy.eval_step(batch).loss_sum
+
+
+def main() -> None:
+    """Print one line for each measurement."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("text", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--time-to-loss", type=float)
+    parser.add_argument("--config", type=Path, help="model and train sections for --time-to-loss")
+    asked = parser.parse_args()
+    if (asked.time_to_loss is None) != (asked.config is None):
+        parser.error("--time-to-loss and --config go together")
+    torch.set_num_threads(asked.threads)
+    text = asked.text.read_text(encoding="utf-8")
+    alphabet = {character: number for number, character in enumerate(sorted(set(text)))}
+    tokens = np.array([alphabet[character] for character in text], dtype=np.uint16)
+    train, val = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
+    print(f"{platform.machine()}, {asked.threads} threads, torch {torch.__version__}; {len(train):,} training tokens")
+    if asked.time_to_loss is None:
+        for name, size in SIZES.items():
+            compare_speed(name, size, train, len(alphabet), asked.steps)
+    else:
+        compare_time_to_loss(asked.config, train, val, len(alphabet), asked.time_to_loss)
+
+
+def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, steps: int) -> None:
+    """Median step of each side; their steps alternate."""
+    model = ModelSection(preset="gpt2", layers=size.layers, dim=size.dim, heads=size.heads, context=size.context)
+    section = TrainSection(global_batch_tokens=size.batch * size.context, micro_batch_sequences=size.batch)
+    ours = Ours(section, resolve_architecture(model, vocab_size), train, 2000)
+    plain = Plain(size, train, vocab_size)
+    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    for _ in range(steps + 2):
+        times["plain"].append(seconds(plain.step))
+        times["ours"].append(seconds(ours.step))
+    plain_s, ours_s = (median(times[side][2:]) for side in ("plain", "ours"))
+    tokens = size.batch * size.context
+    print(
+        f"{name}: plain {tokens / plain_s:,.0f} tokens/s, llmforge {tokens / ours_s:,.0f} tokens/s "
+        f"({ours.precision}); ratio {plain_s / ours_s:.2f}"
+    )
+
+
+def compare_time_to_loss(config: Path, train: np.ndarray, val: np.ndarray, vocab_size: int, goal: float) -> None:
+    """The plain configuration to its end; ours to its end; seconds of training and loss of each."""
+    size = SIZES["nanoGPT's CPU configuration"]
+    plain = Plain(size, train, vocab_size)
+    plain_s, ran = train_for(plain.step, 2000)
+    print(f"plain: {ran} steps, {plain_s:.1f} s, loss {full_loss(plain.loss, val, size.context):.4f}", flush=True)
+    settings = load_settings(config, []).settings
+    assert settings.train.tokens != "auto"
+    num_steps = -(-settings.train.tokens // settings.train.global_batch_tokens)
+    ours = Ours(settings.train, resolve_architecture(settings.model, vocab_size), train, num_steps)
+    ours_s, ran = train_for(ours.step, num_steps)
+    loss = full_loss(ours.loss, val, ours.context)
+    reached = "reached" if loss <= goal else "missed"
+    print(f"llmforge: {ran} steps, {ours_s:.1f} s, loss {loss:.4f} ({ours.precision}); {goal} {reached}")
+    print(f"ratio {plain_s / ours_s:.2f}")
+
+
+def train_for(step: Callable[[], float], num_steps: int) -> tuple[float, int]:
+    """Wall seconds of this many steps."""
+    start_s = time.perf_counter()
+    for _ in range(num_steps):
+        step()
+    return time.perf_counter() - start_s, num_steps
+
+
+def full_loss(loss_sum: Callable[[MicroBatch], float], val: np.ndarray, context: int) -> float:
+    """Mean loss over the whole validation split, in windows of the context."""
+    windows = (len(val) - 1) // context
+    flat = torch.from_numpy(val[: windows * context + 1].astype(np.int64))
+    tokens, targets = flat[:-1].view(windows, context), flat[1:].view(windows, context)
+    pairs = zip(tokens.split(EVAL_ROWS), targets.split(EVAL_ROWS), strict=True)
+    return sum(loss_sum(MicroBatch(*pair)) for pair in pairs) / (windows * context)
+
+
+def seconds(step: Callable[[], float]) -> float:
+    """Wall seconds of one step."""
+    start_s = time.perf_counter()
+    step()
+    return time.perf_counter() - start_s
+
+
+if __name__ == "__main__":
+    main()
