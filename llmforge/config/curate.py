@@ -5,8 +5,9 @@ from typing import Any, Literal
 from pydantic import Field, field_validator
 
 from llmforge.config.base import Section, execution
+from llmforge.config.curate_rules import GopherQualitySection, RuleSection
 
-SourceType = Literal["auto", "warc", "jsonl", "parquet", "text", "code", "crowd_csv", "huggingface"]
+SourceType = Literal["auto", "warc", "jsonl", "parquet", "csv", "text", "code", "crowd_csv", "huggingface"]
 
 
 class SourceSection(Section):
@@ -43,29 +44,13 @@ class ExtractSection(Section):
     max_cpu_s: float = Field(20.0, gt=0, description="the last resort, after one retry alone")
 
 
-class GopherQualitySection(Section):
-    """Quality heuristics of MassiveText, for prose; the limits are those of the paper."""
-
-    rule: Literal["gopher_quality"] = Field(..., description="the rule's name")
-    min_words: int = Field(50, ge=0, description="drop with fewer words")
-    max_words: int = Field(100_000, ge=1, description="drop with more words")
-    min_mean_word_length: float = Field(3.0, ge=0, description="drop below (characters)")
-    max_mean_word_length: float = Field(10.0, gt=0, description="drop above (characters)")
-    max_hash_ratio: float = Field(0.1, ge=0, description="drop with more # a word")
-    max_ellipsis_ratio: float = Field(0.1, ge=0, description="drop with more ellipses a word")
-    max_bullet_lines: float = Field(0.9, ge=0, le=1, description="drop with a larger share of bulleted lines")
-    max_ellipsis_lines: float = Field(0.3, ge=0, le=1, description="drop with a larger share of lines ending in one")
-    min_alphabetic_words: float = Field(0.8, ge=0, le=1, description="drop with a smaller share of words with a letter")
-    min_stop_words: int = Field(2, ge=0, le=8, description="drop with fewer different English stop words")
-
-
 class CurateSection(Section):
     """Sources, limits and rules."""
 
     sources: tuple[SourceSection, ...] = Field((), description="where text comes from")
     extract: ExtractSection = ExtractSection()
     language: LanguageSection = LanguageSection()
-    filters: tuple[GopherQualitySection, ...] = Field(
+    filters: tuple[RuleSection, ...] = Field(
         (GopherQualitySection(rule="gopher_quality"),), description="rules in order, by name or with limits"
     )
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record is quarantined")

@@ -111,11 +111,15 @@ def _hint(details: ErrorDetails) -> str | None:
     if details["type"] == "literal_error" and isinstance(details["input"], str):
         words = [word.strip(" '") for word in context["expected"].replace(" or ", ",").split(",")]
         return nearest(details["input"], words)
+    if details["type"] == "union_tag_invalid":
+        return nearest(context["tag"], [word.strip(" '") for word in context["expected_tags"].split(",")])
     return None
 
 
 _WISHES: dict[str, Callable[[dict[str, Any]], str]] = {
     "literal_error": lambda context: str(context["expected"]),
+    "union_tag_invalid": lambda context: f"{context['discriminator'][1:-1]} {context['expected_tags']}",
+    "union_tag_not_found": lambda context: f"a section with {context['discriminator']}",
     "greater_than": lambda context: f"more than {context['gt']}",
     "greater_than_equal": lambda context: f"at least {context['ge']}",
     "less_than": lambda context: f"less than {context['lt']}",

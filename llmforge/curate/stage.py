@@ -9,16 +9,17 @@ a drop too; a record that became part of another one is merged.
 """
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 
 from llmforge.config.curate import CurateSection
+from llmforge.config.curate_rules import RuleSection
 from llmforge.config.schema import Settings
 from llmforge.core.documents import document_id
 from llmforge.core.errors import InputError
 from llmforge.core.records import BadRecord
 from llmforge.curate.extract import ExtractError, Extractor, shared_extractor
-from llmforge.curate.filters.table import Judge, find_filter
+from llmforge.curate.filters.table import Edited, find_filter
+from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.language import judge_language
 from llmforge.curate.outputs import ShardOutputs
 from llmforge.curate.readers.items import BadItem, ContentKind, Merged, RawDocument, Verdict
@@ -79,7 +80,7 @@ class ReadAndFilter:
         return {"sources": sources}
 
 
-Rule = tuple[tuple[str, ...], Callable[[RawDocument], Verdict | None]]
+Rule = tuple[tuple[str, ...], Callable[[RawDocument, TextStats], Verdict | Edited | None]]
 """The names that a rule's drops go under, and the rule."""
 
 
@@ -90,24 +91,29 @@ def choose_rules(settings: CurateSection, kind: ContentKind) -> list[Rule]:
     rules: list[Rule] = []
     if settings.language.keep:
         names = ("language_not_kept", "language_uncertain")
-        rules.append((names, lambda raw: judge_language(raw.document, settings.language)))
-    chosen = ((limits.rule, partial(_judge_text, find_filter(limits.rule), limits)) for limits in settings.filters)
-    return rules + [((name,), rule) for name, rule in chosen]
+        rules.append((names, lambda raw, _: judge_language(raw.document, settings.language)))
+    return rules + [((limits.rule,), _with_limits(limits)) for limits in settings.filters]
 
 
-def _judge_text(judge_text: Judge, limits: Any, raw: RawDocument) -> Verdict | None:
-    return judge_text(raw.document.text, limits)
+def _with_limits(limits: RuleSection) -> Callable[[RawDocument, TextStats], Verdict | Edited | None]:
+    judge_text = find_filter(limits.rule)
+    return lambda _, stats: judge_text(stats, limits)
 
 
 def judge(raw: RawDocument, rules: list[Rule], counts: Counts) -> Verdict | None:
-    """The first verdict against a document; None if every rule lets it pass."""
+    """The first verdict against a document; None if every rule lets it pass. A rule that edits changes its text."""
     if not raw.document.text:
         return Verdict("empty_text" if raw.html is None else "no_main_text")
+    stats = TextStats(raw.document.text)
     for names, rule in rules:
         for name in names:
             counts.judge(name, raw.document.source)
-        if verdict := rule(raw):
-            return verdict
+        outcome = rule(raw, stats)
+        if isinstance(outcome, Verdict):
+            return outcome
+        if isinstance(outcome, Edited):
+            counts.measures[f"edited_by_{names[0]}"] += 1
+            raw.document.text, stats = outcome.text, TextStats(outcome.text)
     return None
 
 

@@ -2,9 +2,10 @@ from typing import Any
 
 import pytest
 
-from llmforge.config.curate import GopherQualitySection
+from llmforge.config.curate_rules import GopherQualitySection
 from llmforge.core.errors import SettingsError
 from llmforge.curate.filters.gopher_quality import judge
+from llmforge.curate.filters.text_stats import TextStats
 
 
 def limits(**changes: Any) -> GopherQualitySection:
@@ -18,7 +19,7 @@ def prose(num_words: int, *others: str) -> str:
 
 
 def verdict(text: str, **changes: Any) -> tuple[str, float, float] | None:
-    found = judge(text, limits(**changes))
+    found = judge(TextStats(text), limits(**changes))
     return None if found is None else (found.rule.removeprefix("gopher_quality."), found.value, found.limit)  # type: ignore[return-value]
 
 

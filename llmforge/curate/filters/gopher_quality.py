@@ -7,7 +7,8 @@ ellipses are judged one by one, and two *different* stop words are asked for, in
 
 import re
 
-from llmforge.config.curate import GopherQualitySection
+from llmforge.config.curate_rules import GopherQualitySection
+from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict
 
 _LETTER = re.compile(r"[^\W\d_]")
@@ -17,12 +18,9 @@ _BULLETS = ("\u2022", "\u25cf", "*", "-")
 _ELLIPSES = ("...", ". . .", "\u2026")
 
 
-def judge(text: str, limits: GopherQualitySection) -> Verdict | None:
+def judge(stats: TextStats, limits: GopherQualitySection) -> Verdict | None:
     """The first condition that a text violates, in the order of the paper; None if it meets them all."""
-    words = text.split()
-    return (
-        _judge_words(words, limits) or _judge_symbols(text, len(words), limits) or _judge_language(text, words, limits)
-    )
+    return _judge_words(stats.words, limits) or _judge_symbols(stats, limits) or _judge_language(stats, limits)
 
 
 def _judge_words(words: list[str], limits: GopherQualitySection) -> Verdict | None:
@@ -38,14 +36,14 @@ def _judge_words(words: list[str], limits: GopherQualitySection) -> Verdict | No
     return None
 
 
-def _judge_symbols(text: str, num_words: int, limits: GopherQualitySection) -> Verdict | None:
-    hashes = text.count("#") / max(num_words, 1)
+def _judge_symbols(stats: TextStats, limits: GopherQualitySection) -> Verdict | None:
+    num_words, lines = len(stats.words), stats.lines
+    hashes = stats.text.count("#") / max(num_words, 1)
     if hashes > limits.max_hash_ratio:
         return _violated("too_many_hashes", hashes, limits.max_hash_ratio)
-    ellipses = len(_ELLIPSIS.findall(text)) / max(num_words, 1)
+    ellipses = len(_ELLIPSIS.findall(stats.text)) / max(num_words, 1)
     if ellipses > limits.max_ellipsis_ratio:
         return _violated("too_many_ellipses", ellipses, limits.max_ellipsis_ratio)
-    lines = [line for line in map(str.strip, text.split("\n")) if line]
     bulleted = sum(line.startswith(_BULLETS) for line in lines) / max(len(lines), 1)
     if bulleted > limits.max_bullet_lines:
         return _violated("too_many_bullet_lines", bulleted, limits.max_bullet_lines)
@@ -55,12 +53,13 @@ def _judge_symbols(text: str, num_words: int, limits: GopherQualitySection) -> V
     return None
 
 
-def _judge_language(text: str, words: list[str], limits: GopherQualitySection) -> Verdict | None:
+def _judge_language(stats: TextStats, limits: GopherQualitySection) -> Verdict | None:
+    words = stats.words
     num_alphabetic = sum(word.isalpha() or _LETTER.search(word) is not None for word in words)
     alphabetic = num_alphabetic / max(len(words), 1)
     if alphabetic < limits.min_alphabetic_words:
         return _violated("too_few_alphabetic_words", alphabetic, limits.min_alphabetic_words)
-    num_stop_words = _count_stop_words(text, limits.min_stop_words)
+    num_stop_words = _count_stop_words(stats.text, limits.min_stop_words)
     if num_stop_words < limits.min_stop_words:
         return _violated("too_few_stop_words", num_stop_words, limits.min_stop_words)
     return None

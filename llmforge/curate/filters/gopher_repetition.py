@@ -1,0 +1,149 @@
+"""The repetition filters of MassiveText, in the two variants that are in use; they share the limits, not the measures.
+
+                      @dclm: as the paper is written            @datatrove
+    duplicates        every copy, the first included            the second and later copies
+    n-grams           words without punctuation                 words and punctuation
+    top n-gram        0 if nothing repeats; the longest of      scored even if it occurs once; the first seen of those
+                      those that are equally frequent           that are equally frequent
+    duplicate n-gram  characters of all words in a repeated     characters of later copies, which do not overlap
+                      n-gram, each word once
+    share of          the characters of what is compared        all characters of the text
+
+One passage that occurs twice scores more than twice as high under @dclm. Both cut words by Unicode's character
+classes, where DCLM has uniseg and datatrove has spaCy. Limits are allowed; what is greater is dropped.
+
+Source: Rae et al., Scaling Language Models (Gopher), arXiv 2112.11446, Table A1; Li et al., DataComp-LM,
+arXiv 2406.11794; datatrove, GopherRepetitionFilter.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from llmforge.config.curate_rules import GopherRepetitionSection
+from llmforge.curate.filters.text_stats import TextStats
+from llmforge.curate.readers.items import Verdict
+
+_TOP_SIZES = (2, 3, 4)
+_DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
+_LINE_ENDS = re.compile(r"\n+")
+_PARAGRAPH_ENDS = re.compile(r"\n{2,}")
+
+Measure = tuple[str, float]
+"""The name of a measure, which is that of its limit without `max_`, and its value."""
+
+
+def judge(stats: TextStats, limits: GopherRepetitionSection) -> Verdict | None:
+    """The first measure past its limit; None if there is none. Nothing is measured after it."""
+    measure = measure_literally if limits.rule == "gopher_repetition@dclm" else measure_later_copies
+    for name, value in measure(stats):
+        limit = getattr(limits, f"max_{name}")
+        if value > limit:
+            return Verdict(f"{limits.rule}.{name}", round(value, 6), limit)
+    return None
+
+
+def measure_literally(stats: TextStats) -> Iterator[Measure]:
+    """The measures of @dclm, in its order."""
+    lines, line_chars = _share_of_copies(stats.lines)
+    paragraphs, paragraph_chars = _share_of_copies(stats.paragraphs)
+    yield "duplicate_lines", lines
+    yield "duplicate_paragraphs", paragraphs
+    yield "duplicate_line_chars", line_chars
+    yield "duplicate_paragraph_chars", paragraph_chars
+    yield from _repeated_ngrams(stats.plain_words)
+
+
+def _share_of_copies(parts: Sequence[str]) -> tuple[float, float]:
+    """Parts that occur more than once, every copy of them: share of the parts, share of the characters."""
+    copied = [(part, count) for part, count in Counter(parts).items() if count > 1]
+    num_chars = sum(map(len, parts))
+    return (
+        sum(count for _, count in copied) / max(len(parts), 1),
+        sum(len(part) * count for part, count in copied) / max(num_chars, 1),
+    )
+
+
+def _repeated_ngrams(words: Sequence[str]) -> Iterator[Measure]:
+    """Top 2-, 3-, 4-grams, then duplicate 5- to 10-grams, as shares of the characters of all words.
+
+    An n-gram can only be repeated where the one that is a word shorter is: each size looks at those places alone.
+    """
+    ends = [0, *accumulate(map(len, words))]
+    total = max(ends[-1], 1)
+    starts: Sequence[int] = range(len(words))
+    for size in (*_TOP_SIZES, *_DUPLICATE_SIZES):
+        grams = [tuple(words[start : start + size]) for start in starts if start + size <= len(words)]
+        counts = Counter(grams)
+        # Starts rise, so those too near to the end are the last ones, and `grams` is in step with `starts`.
+        starts = [start for start, gram in zip(starts, grams, strict=False) if counts[gram] > 1]
+        if size in _TOP_SIZES:
+            yield f"top_{size}gram", _top_chars(counts) / total
+        else:
+            yield f"duplicate_{size}gram", _covered_chars(starts, size, ends) / total
+
+
+def _top_chars(counts: Counter[tuple[str, ...]]) -> int:
+    """Characters in the copies of the most frequent n-gram, the longest of several; 0 if none is repeated."""
+    most = max(counts.values(), default=0)
+    return most * max(sum(map(len, gram)) for gram, count in counts.items() if count == most) if most > 1 else 0
+
+
+def _covered_chars(starts: Sequence[int], size: int, ends: Sequence[int]) -> int:
+    """Characters of the words that n-grams at `starts` cover, each word once; `ends` are running word lengths."""
+    covered = reached = 0
+    for start in starts:
+        covered += ends[start + size] - ends[max(start, reached)]
+        reached = start + size
+    return covered
+
+
+def measure_later_copies(stats: TextStats) -> Iterator[Measure]:
+    """The measures of @datatrove, in its order."""
+    num_chars = max(len(stats.text), 1)
+    for unit, parts in (
+        ("paragraph", _PARAGRAPH_ENDS.split(stats.text.strip())),
+        ("line", _LINE_ENDS.split(stats.text)),
+    ):
+        later = find_later_copies(parts)
+        yield f"duplicate_{unit}s", len(later) / len(parts)
+        yield f"duplicate_{unit}_chars", sum(map(len, later)) / num_chars
+    for size in _TOP_SIZES:
+        yield f"top_{size}gram", _first_top_chars(stats.tokens, size) / num_chars
+    value = 1.0
+    for size in _DUPLICATE_SIZES:
+        # Where no n-gram comes again, no longer one does.
+        value = _later_ngram_chars(stats.tokens, size) / num_chars if value else 0.0
+        yield f"duplicate_{size}gram", value
+
+
+def find_later_copies(parts: Sequence[str]) -> list[str]:
+    """The second and later copies of parts."""
+    seen: set[str] = set()
+    later = []
+    for part in parts:
+        if part in seen:
+            later.append(part)
+        seen.add(part)
+    return later
+
+
+def _first_top_chars(tokens: Sequence[str], size: int) -> int:
+    counts = Counter(zip(*(tokens[shift:] for shift in range(size)), strict=False))
+    if not counts:
+        return 0
+    gram, count = counts.most_common(1)[0]
+    return len(" ".join(gram)) * count
+
+
+def _later_ngram_chars(tokens: Sequence[str], size: int) -> int:
+    """Characters of n-grams seen before; the search goes on after the end of each."""
+    seen: set[str] = set()
+    num_chars = start = 0
+    while start <= len(tokens) - size:
+        gram = "".join(tokens[start : start + size])
+        num_chars += len(gram) if gram in seen else 0
+        start += size if gram in seen else 1
+        seen.add(gram)
+    return num_chars

@@ -1,0 +1,40 @@
+"""What several rules need to know of a text, each found once and when first asked for."""
+
+import re
+from functools import cached_property
+
+_PLAIN_WORD = re.compile(r"\w+(?:['\u2019.]\w+)*")
+_TOKEN = re.compile(r"\w+(?:['\u2019.]\w+)*|[^\w\s]")
+_PARAGRAPH_END = re.compile(r"\n{2,}")
+
+
+class TextStats:
+    """A text and its parts; the parts are made on demand and shared by the rules that judge the text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    @cached_property
+    def words(self) -> list[str]:
+        """What white space separates."""
+        return self.text.split()
+
+    @cached_property
+    def plain_words(self) -> list[str]:
+        """Words without the punctuation around them; a stop or an apostrophe inside a word stays."""
+        return _PLAIN_WORD.findall(self.text)
+
+    @cached_property
+    def tokens(self) -> list[str]:
+        """Plain words, and every other sign on its own."""
+        return _TOKEN.findall(self.text)
+
+    @cached_property
+    def lines(self) -> list[str]:
+        """Lines that hold something, without the space around them."""
+        return [line for line in map(str.strip, self.text.split("\n")) if line]
+
+    @cached_property
+    def paragraphs(self) -> list[str]:
+        """What empty lines separate, without the space around it."""
+        return [part for part in map(str.strip, _PARAGRAPH_END.split(self.text)) if part]
