@@ -1,10 +1,12 @@
-"""Reading plain, gzip and zstd files so that damage is found before its bytes are believed.
+"""Reading plain and compressed files (gzip, zstd, bzip2, xz) so that damage is found before its bytes are believed.
 
-A compressed file is a row of members (gzip) or frames (zstd), each with a checksum behind its data: a flipped
-bit is noticed only after wrong bytes were decoded. So a file is read twice: once to find which extents are sound,
-and once to hand out their bytes, with a `Damage` where an extent is not.
+A compressed file is a row of members (zstd calls them frames, xz and bzip2 streams), each with a checksum behind
+its data: a flipped bit is noticed only after wrong bytes were decoded. So a file is read twice: once to find which
+extents are sound, and once to hand out their bytes, with a `Damage` where an extent is not.
 """
 
+import bz2
+import lzma
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -37,7 +39,8 @@ class _Codec:
     """A compression format.
 
     `piece_bytes` is what is decoded in one call: small enough that the worst bomb of the format stays below
-    70 MB of output (deflate grows by at most 1032; a zstd block of 4 bytes can stand for 128 KiB).
+    70 MB of output (deflate grows by at most 1032 and xz by some 7,000; a zstd block of 4 bytes can stand for
+    128 KiB, one of bzip2 of 40 bytes for 900 kB).
     """
 
     name: str
@@ -55,12 +58,24 @@ def _new_zstd_decoder() -> Any:
     return zstandard.ZstdDecompressor(max_window_size=1 << 27).decompressobj()
 
 
+def _new_bzip2_decoder() -> Any:
+    return bz2.BZ2Decompressor()
+
+
+def _new_xz_decoder() -> Any:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)
+
+
 _SKIPPABLE = tuple(bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60))
 _CODECS = {
     ".gz": _Codec("gzip", (b"\x1f\x8b\x08",), _new_gzip_decoder, 1 << 15, ("data check", "length check")),
     ".zst": _Codec("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _new_zstd_decoder, 1 << 11, ("checksum",)),
+    ".bz2": _Codec("bzip2", (b"BZh",), _new_bzip2_decoder, 1 << 10, ()),
+    ".xz": _Codec("xz", (b"\xfd7zXZ\0",), _new_xz_decoder, 1 << 13, ()),
 }
 COMPRESSIONS = tuple(_CODECS)
+_DECODING_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, ValueError)  # bzip2 raises the last two
+_LONGEST_MAGIC = max(len(magic) for codec in _CODECS.values() for magic in codec.magics)
 
 
 @dataclass(frozen=True)
@@ -129,7 +144,7 @@ def _check_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> _Exte
     while piece:
         try:
             num_out += len(decoder.decompress(piece))
-        except (zlib.error, zstandard.ZstdError) as problem:
+        except _DECODING_ERRORS as problem:
             is_checksum = any(word in str(problem) for word in codec.checksum_words)
             error = "crc_mismatch" if is_checksum else f"corrupt_{codec.name}"
             return _Extent(start, _next_member(file, codec, start, size), error)
@@ -166,7 +181,7 @@ def _next_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> int:
         found = [place for magic in codec.magics if (place := window.find(magic)) >= 0]
         if found:
             return position + min(found)
-        position += max(len(window) - 3, 1)
+        position += max(len(window) - _LONGEST_MAGIC + 1, 1)
     return size
 
 

@@ -52,7 +52,7 @@ def find_document_files(data: str) -> tuple[InputFile, ...]:
     if not chosen:
         raise InputError(
             f"{data}: no JSON-lines or Parquet file among {len(files)} files",
-            "endings known here: .jsonl, .ndjson, .json (with .gz or .zst) and .parquet",
+            "endings known here: .jsonl, .ndjson, .json (with .gz, .zst, .bz2 or .xz) and .parquet",
         )
     return tuple(to_input(file, base, source or "data") for file in chosen)
 

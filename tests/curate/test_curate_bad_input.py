@@ -47,7 +47,7 @@ def test_two_kinds_of_data_files_need_two_sources(curate: Curate, tmp_path: Path
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "a.jsonl").write_bytes(jsonl(1))
     (tmp_path / "in" / "b.csv").write_text("HITId\n")
-    with pytest.raises(InputError, match=r"several kinds side by side \(jsonl, crowd_csv\)"):
+    with pytest.raises(InputError, match=r"several kinds side by side \(jsonl, csv\)"):
         curate(tmp_path / "in")
 
 

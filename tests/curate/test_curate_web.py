@@ -12,8 +12,6 @@ from curating import PROSE, Result
 
 from llmforge.config.curate import ExtractSection, SourceSection
 from llmforge.curate.extract import ExtractError, Extractor
-from llmforge.curate.html_limits import find_excess
-from llmforge.curate.readers.charset import decode_page, find_charset
 from llmforge.curate.readers.items import BadItem, ReadOptions
 from llmforge.curate.readers.warc import read
 from llmforge.pipeline.inputs import InputFile
@@ -114,44 +112,6 @@ def test_text_that_the_crawler_extracted_is_taken_as_it_is(curate: Curate, tmp_p
     result = curate(tmp_path / "a.warc.wet.gz")
     assert result.texts == [PROSE]
     assert result.errors == {"invalid_utf8": 1}
-
-
-@pytest.mark.parametrize(
-    ("data", "http", "expected", "charset"),
-    [
-        ("grün".encode(), None, "grün", "utf-8"),
-        ("grün".encode("latin-1"), None, "grün", "cp1252"),
-        ("grün".encode("latin-1"), "utf-8", "grün", "cp1252"),  # the header is wrong
-        ("дом".encode("koi8-r"), "koi8-r", "дом", "koi8-r"),
-        (b'<meta charset="windows-1251">' + "дом".encode("cp1251"), None, '<meta charset="windows-1251">дом', "cp1251"),
-        ("\ufeffgrün".encode("utf-16-le"), None, "grün", "utf-16-le"),
-        ("東京".encode("shift_jis"), "Shift_JIS", "東京", "cp932"),
-        (b"a\0b", "iso-8859-1", "a\ufffdb", "cp1252"),
-    ],
-)
-def test_pages_are_decoded_as_browsers_do(data: bytes, http: str | None, expected: str, charset: str) -> None:
-    assert decode_page(data, http) == (expected, charset, True)
-
-
-def test_bytes_outside_the_character_set_are_replaced_and_told() -> None:
-    assert decode_page(b"a\x81b", None) == ("a\ufffdb", "utf-8", False)
-    assert decode_page(b"a\x81b\xfc", "ascii") == ("a\ufffdb\xfc", "cp1252", False)
-
-
-@pytest.mark.parametrize("label", ["unicode_escape", "idna", "rot13", "no-such-thing", "utf-7", ""])
-def test_only_character_sets_decode_pages(label: str) -> None:
-    assert find_charset(label) is None
-
-
-def test_limits_of_a_page_are_the_same_everywhere() -> None:
-    limits = ExtractSection(max_html_bytes=1000, max_html_depth=5, max_html_tags=50)
-    assert find_excess("é" * 500, limits) is None
-    assert find_excess("é" * 501, limits) == "html_too_large"
-    assert find_excess("<div>" * 5, limits) is None
-    assert find_excess("<div>" * 6, limits) == "html_too_deep"
-    assert find_excess("<div></div>" * 6, limits) is None
-    assert find_excess("<p>" * 50, limits) is None
-    assert find_excess("<p>" * 51, limits) == "html_too_many_tags"
 
 
 def test_a_page_that_is_nested_too_deep_is_quarantined(curate: Curate, tmp_path: Path) -> None:

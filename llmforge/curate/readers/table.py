@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from llmforge.core.compression import read_chunks
 from llmforge.core.errors import InputError
 from llmforge.curate.readers.items import Reader
 
@@ -12,12 +13,13 @@ READERS = {
     "warc": "llmforge.curate.readers.warc",
     "jsonl": "llmforge.curate.readers.jsonl",
     "parquet": "llmforge.curate.readers.parquet",
+    "csv": "llmforge.curate.readers.csv",
     "crowd_csv": "llmforge.curate.readers.crowd_csv",
     "text": "llmforge.curate.readers.text",
     "code": "llmforge.curate.readers.code",
     "huggingface": "llmforge.curate.readers.huggingface",
 }
-_DATA = ("warc", "jsonl", "parquet", "crowd_csv")
+_DATA = ("warc", "jsonl", "parquet", "csv")
 _LOOSE = ("text", "code")
 
 
@@ -50,4 +52,14 @@ def choose_type(path: str, files: Sequence[Path]) -> tuple[str, str]:
             f"{path}: data files of several kinds side by side ({', '.join(data)})",
             "name one source for each kind, with its `type`",
         )
+    if chosen == "csv" and (named := _find_crowd_result(files, endings["csv"])):
+        return "crowd_csv", f"the header of {named} names HITs and answers"
     return chosen, f"files that end in {' or '.join(endings[chosen][:3])} hold most of the bytes"
+
+
+def _find_crowd_result(files: Sequence[Path], endings: tuple[str, ...]) -> str | None:
+    """The name of the first table, if it is a result of crowd work by its columns."""
+    first = next(file for file in files if file.name.lower().endswith(endings))
+    head = next(iter(read_chunks(first)), b"")
+    header = head.split(b"\n")[0].lower() if isinstance(head, bytes) else b""
+    return first.name if b"hitid" in header and b"answer." in header else None
