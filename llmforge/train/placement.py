@@ -6,6 +6,7 @@ from llmforge.arch.activations import Precision
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.degrees import Batch, check
 from llmforge.arch.memory import Layout, Memory, training_memory
+from llmforge.config.parallel import ParallelSection
 from llmforge.config.problems import Problem, dotted
 from llmforge.config.schema import Settings
 from llmforge.config.train import TrainSection
@@ -62,6 +63,9 @@ def find_problems(settings: Settings, arch: Architecture, name: str, world: int)
     if name.startswith("zero") and train.optimizer.name in _NOT_UNDER_ZERO:
         what = f"{train.optimizer.name} does not work on DeepSpeed's flat pieces of the weights"
         problems.append(Problem(("train", "optimizer", "name"), what, "use --strategy fsdp or ddp, or adamw"))
+    if name.startswith("zero") and train.parallel != ParallelSection():
+        what = f"its settings are for the torch-native strategies, and {name} reads none of them"
+        problems.append(Problem(("train", "parallel"), what, "leave them out, or use --strategy fsdp"))
     batch = Batch(train.global_batch_tokens, train.micro_batch_sequences)
     schedule = "gpipe" if name == "model" else train.parallel.schedule
     sequence_parallel = train.parallel.sequence_parallel

@@ -84,6 +84,12 @@ def test_auto_leaves_zero_out_where_the_optimizer_needs_whole_matrices() -> None
     assert problem.path == ("train", "optimizer", "name")
 
 
+def test_settings_that_zero_would_not_read_are_refused() -> None:
+    given = settings(parallel={"activation_checkpointing": "full"})
+    (problem,) = find_problems(given, resolve_architecture(given.model, 50_257), "zero2", 8)
+    assert problem.what == "its settings are for the torch-native strategies, and zero2 reads none of them"
+
+
 def test_a_dry_run_foretells_memory_messages_and_the_bubble() -> None:
     lines = plan_training(settings(80, strategy="pipeline", nproc=4))
     spread, memory, sends, bubble = (
