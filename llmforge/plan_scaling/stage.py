@@ -15,7 +15,7 @@ from llmforge.core.files import read_json, write_bytes, write_json
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.inputs import Inputs, open_artifact
 from llmforge.pipeline.manifest import MANIFEST
-from llmforge.pipeline.stage import Context, Plan, Shard
+from llmforge.pipeline.stage import Context, Plan, Shard, Step
 from llmforge.plan_scaling import plan as planning
 from llmforge.plan_scaling.describe import describe_plan
 from llmforge.plan_scaling.recommended import to_yaml
@@ -55,7 +55,7 @@ class PlanScalingStage:
     section = "plan_scaling"
     version = 1
     packages: tuple[str, ...] = ()
-    steps = (PlanStep(),)
+    steps: tuple[Step, ...] = (PlanStep(),)
 
     def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
         """The tokenize artifact where there is one, and the settings of model and training that a plan depends on."""
