@@ -30,24 +30,26 @@ _MEGATRON_INT32_FROM = 65_500
 _CHUNK_TOKENS = 1 << 20
 
 
-def write_megatron(store: TokenStore, prefix: Path) -> None:
-    """Write a split as PREFIX.bin and PREFIX.idx, one sequence a document, end tokens included.
+def write_megatron(store: TokenStore, prefix: Path) -> tuple[Path, Path]:
+    """Write a split as PREFIX.bin and PREFIX.idx, one sequence a document, end tokens included; returns both paths.
 
     Memory grows by 20 bytes a document.
     """
     code = 8 if store.vocab_size < _MEGATRON_INT32_FROM else 4
     dtype = _DTYPE_CODES[code]
-    with atomic_writer(_beside(prefix, ".bin")) as file:
+    paths = _beside(prefix, ".bin"), _beside(prefix, ".idx")
+    with atomic_writer(paths[0]) as file:
         for chunk in _chunks(store):
             file.write(chunk.astype(dtype).tobytes())
     per_shard = [np.diff(store.ends(number), prepend=0) for number in range(len(store.shards))]
     lengths = np.concatenate(per_shard) if per_shard else np.zeros(0, np.int64)
     places = (np.cumsum(lengths) - lengths) * dtype.itemsize
-    with atomic_writer(_beside(prefix, ".idx")) as file:
+    with atomic_writer(paths[1]) as file:
         file.write(_HEADER.pack(_MAGIC, 1, code, len(lengths), len(lengths) + 1))
         file.write(lengths.astype("<i4").tobytes())
         file.write(places.astype("<i8").tobytes())
         file.write(np.arange(len(lengths) + 1, dtype="<i8").tobytes())
+    return paths
 
 
 def read_megatron(prefix: Path) -> Iterator[NDArray[np.int64]]:
@@ -76,21 +78,22 @@ def read_megatron(prefix: Path) -> Iterator[NDArray[np.int64]]:
         yield np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
 
 
-def write_nanogpt(folder: Path, target: Path) -> None:
-    """Write both splits of the store in `folder` as `target`/train.bin and `target`/val.bin.
+def write_nanogpt(folder: Path, target: Path) -> list[Path]:
+    """Write both splits of the store in `folder` as `target`/train.bin and `target`/val.bin; returns both paths.
 
     Raises: InputError if the vocabulary does not fit 16 bits.
     """
-    for split in SPLITS:
-        store = TokenStore.open(folder, split)
+    stores = {target / f"{split}.bin": TokenStore.open(folder, split) for split in SPLITS}
+    for path, store in stores.items():
         if store.dtype.itemsize != 2:
             raise InputError(
                 f"{folder}: {store.vocab_size:,} tokens do not fit the 16 bits of nanoGPT's format",
                 "use a vocabulary of at most 65,536, or Megatron's format",
             )
-        with atomic_writer(target / f"{split}.bin") as file:
+        with atomic_writer(path) as file:
             for chunk in _chunks(store):
                 file.write(chunk.astype("<u2").tobytes())
+    return list(stores)
 
 
 def read_nanogpt(path: Path, eos_id: int) -> Iterator[NDArray[np.int64]]:

@@ -4,6 +4,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
+
 from llmforge.core.documents import Document
 from llmforge.pipeline.build import Built
 
@@ -91,3 +93,28 @@ def test_inspect_data_shows_rows_with_their_documents(
     assert (beyond.returncode, "the val split has no row 100,000" in beyond.stderr) == (3, True)
     absent = llmforge("inspect", "data", "runs", cwd=tmp_path)
     assert (absent.returncode, "runs: no tokenized run" in absent.stderr) == (3, True)
+
+
+def test_tokens_are_exported_for_other_trainers(
+    llmforge, tmp_path: Path, corpus: Path, tokenize: Callable[..., Built]
+) -> None:
+    built = tokenize(corpus)
+    run, store = built.folder.parent, built.manifest.results["store"]
+    result = llmforge("export-tokens", run, "-o", "megatron", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [line.split()[0] for line in result.stdout.splitlines()] == [
+        f"megatron/{split}{ending}" for split in ("train", "val") for ending in (".bin", ".idx")
+    ]
+    words = ("export-tokens", run, "--format", "nanogpt", "-o", "nano", "--json")
+    assert json.loads(llmforge(*words, cwd=tmp_path).stdout)["files"] == {
+        f"nano/{split}.bin": 2 * store[split]["num_tokens"] for split in ("train", "val")
+    }
+    for split in ("train", "val"):
+        flat = np.memmap(tmp_path / "nano" / f"{split}.bin", dtype=np.uint16, mode="r")
+        index = (tmp_path / "megatron" / f"{split}.idx").read_bytes()
+        lengths = np.frombuffer(index, "<i4", store[split]["num_documents"], 34)
+        assert lengths.sum() == len(flat)
+        assert (flat[np.cumsum(lengths) - 1] == flat[-1]).all()  # every document ends with the end token
+        assert (tmp_path / "megatron" / f"{split}.bin").read_bytes() == flat.tobytes()
+    absent = llmforge("export-tokens", tmp_path / "absent", "-o", "nano", cwd=tmp_path)
+    assert (absent.returncode, "the stage 'tokenize' has not finished" in absent.stderr) == (3, True)
