@@ -51,4 +51,25 @@ class GopherRepetitionSection(Section):
     max_duplicate_10gram: Share = Field(0.10, description="the same for 10 words")
 
 
-RuleSection = Annotated[GopherQualitySection | GopherRepetitionSection, Field(discriminator="rule")]
+class C4PaperSection(Section):
+    """C4's line and page rules, with the limits that the paper states."""
+
+    rule: Literal["c4@paper"] = Field(..., description="name and variant")
+    min_words_per_line: int = Field(3, ge=0, description="take out lines with fewer words")
+    min_sentences: int = Field(5, ge=1, description="drop pages with fewer sentences left")
+    max_word_length: int = Field(1000, ge=1, description="take out lines with a longer word (characters)")
+
+
+class C4CodeSection(C4PaperSection):
+    """C4's line and page rules, with the limits of the code that made it."""
+
+    rule: Literal["c4@code"] = Field(..., description="name and variant")  # type: ignore[assignment]
+    min_words_per_line: int = Field(5, ge=0, description="take out lines with fewer words")
+    min_sentences: int = Field(3, ge=1, description="drop pages with fewer sentences left")
+
+
+C4Section = C4PaperSection | C4CodeSection
+
+RuleSection = Annotated[
+    GopherQualitySection | GopherRepetitionSection | C4PaperSection | C4CodeSection, Field(discriminator="rule")
+]

@@ -20,6 +20,7 @@ Judge = Callable[[TextStats, Any], Verdict | Edited | None]
 """A rule: a text and the rule's section of the settings to a verdict, a new text, or None to keep it as it is."""
 
 _WHERE = {
+    "c4": "llmforge.curate.filters.c4",
     "gopher_quality": "llmforge.curate.filters.gopher_quality",
     "gopher_repetition": "llmforge.curate.filters.gopher_repetition",
 }
