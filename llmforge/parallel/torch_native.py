@@ -73,6 +73,7 @@ class TorchNative:
         for chunk in self._chunks.values():
             chunk.replicate()
         self._optimizer = build_optimizer(self._parameters.items())
+        self._show_whole_matrices()
         self._pipeline = self._build_pipeline(self._groups)
 
     def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
@@ -203,6 +204,21 @@ class TorchNative:
             dim=self._arch.dim,
             device=self.device,
         )
+
+    def _show_whole_matrices(self) -> None:
+        """Tell an optimizer that works on whole matrices (Muon) how the ranks hold them."""
+        names = {parameter: name for name, parameter in self._parameters.items()}
+
+        def gather(parameter: Tensor, tensor: Tensor) -> Tensor:
+            name = names[parameter]  # type: ignore[index]
+            return self._sharding.gather(name, tensor, self._shapes[name])
+
+        def own_part(parameter: Tensor, whole: Tensor) -> Tensor:
+            return self._sharding.like(names[parameter], parameter, whole)  # type: ignore[index]
+
+        distribute = getattr(self._optimizer, "distribute", None)
+        if distribute is not None:
+            distribute(gather, own_part)
 
     def _passes(self, micro_batches: Sequence[MicroBatch], share: float) -> Tensor:
         """All forward and backward passes; the sum of the losses that this rank computed, fp64."""

@@ -2,6 +2,7 @@
 
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,6 +16,9 @@ _ITERATIONS = 5
 # The update of an orthogonal (rows, columns) matrix has a root mean square of 1 / sqrt(max(rows, columns)); AdamW's
 # is 0.2 to 0.4 in practice. Scaled to 0.2, both take the same learning rate and weight decay (Liu et al. 2025, eq. 4).
 _RMS = 0.2
+
+Parts = Callable[[Tensor, Tensor], Tensor]
+"""From a parameter and a tensor to the whole tensor, or to this rank's part of it."""
 
 
 class Muon(Optimizer):
@@ -33,6 +37,12 @@ class Muon(Optimizer):
 
     def __init__(self, params: Any, *, lr: float, momentum: float, betas: tuple[float, float], eps: float) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "fused": True})
+        self._gather: Parts = _whole
+        self._own_part: Parts = _own_part
+
+    def distribute(self, gather: Parts, own_part: Parts) -> None:
+        """Take over how a parameter's matrix is put together from the ranks, and which part of it is this rank's."""
+        self._gather, self._own_part = gather, own_part
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
@@ -43,15 +53,16 @@ class Muon(Optimizer):
 
     def _orthogonal(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         """Matrices of one shape go through the iteration together."""
-        by_shape: defaultdict[torch.Size, list[Tensor]] = defaultdict(list)
+        by_shape: defaultdict[torch.Size, list[tuple[Tensor, Tensor]]] = defaultdict(list)
         for parameter in parameters:
-            by_shape[parameter.shape].append(parameter)
+            direction_RC = self._direction(parameter, group["momentum"])
+            by_shape[direction_RC.shape].append((parameter, direction_RC))
         for shape, alike in by_shape.items():
-            updates_NRC = orthogonalise(torch.stack([self._direction(one, group["momentum"]) for one in alike]))
+            updates_NRC = orthogonalise(torch.stack([direction_RC for _, direction_RC in alike]))
             lr = group["lr"] * _RMS * math.sqrt(max(shape))
-            for parameter, update_RC in zip(alike, updates_NRC.to(alike[0].dtype), strict=True):
+            for (parameter, _), update_RC in zip(alike, updates_NRC.to(parameters[0].dtype), strict=True):
                 parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
-                parameter.add_(_own_part(update_RC, parameter), alpha=-lr)
+                parameter.add_(self._own_part(parameter, update_RC), alpha=-lr)
 
     def _direction(self, parameter: Tensor, momentum: float) -> Tensor:
         """The whole matrix of gradient and momentum, blended as Nesterov does."""
@@ -60,7 +71,7 @@ class Muon(Optimizer):
         average = state.setdefault("momentum_buffer", torch.zeros_like(parameter))
         average.lerp_(parameter.grad, 1.0 - momentum)
         direction: Tensor = parameter.grad.lerp(average, momentum)
-        return direction.full_tensor() if isinstance(direction, DTensor) else direction
+        return self._gather(parameter, direction)
 
     def _adamw(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         for parameter in parameters:
@@ -108,7 +119,12 @@ def orthogonalise(matrices_NRC: Tensor) -> Tensor:
     return x.mT if tall else x
 
 
-def _own_part(whole: Tensor, like: Tensor) -> Tensor:
+def _whole(_parameter: Tensor, tensor: Tensor) -> Tensor:
+    """A tensor that is distributed as the parameter is, put together."""
+    return tensor.full_tensor() if isinstance(tensor, DTensor) else tensor
+
+
+def _own_part(like: Tensor, whole: Tensor) -> Tensor:
     """What this rank holds of a whole tensor, if `like` is sharded."""
     if not isinstance(like, DTensor):
         return whole

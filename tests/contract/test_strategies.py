@@ -1,6 +1,6 @@
-"""Every strategy computes what one process computes. A new strategy is a new row of STRATEGIES.
+"""Every torch-native strategy computes what one process computes. A new strategy is a new row of ROWS.
 
-Each row starts its processes once and runs all cases inside.
+Each number of processes is started once and runs all cases of all its rows inside.
 """
 
 from dataclasses import replace
@@ -12,6 +12,7 @@ import torch
 
 from llmforge.arch.presets import resolve_architecture
 from llmforge.config.model import ModelSection
+from llmforge.config.parallel import ParallelSection
 from llmforge.config.train import TrainSection
 from llmforge.core.hashing import derive_seed
 from llmforge.model.transformer import Transformer
@@ -20,14 +21,45 @@ from llmforge.parallel.process_group import World, join_world
 from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import IGNORE, MicroBatch
 
-STRATEGIES = [("ddp", 2)]
-FAMILIES = ["gpt2", "gpt3", "llama2", "palm", "bloom"]
+SLICED = {"sequence_parallel": True, "vocabulary_parallel_loss": True}
+ROWS = {
+    "single": ("single", 1, {}),
+    "ddp": ("ddp", 2, {}),
+    "fsdp": ("fsdp", 2, {"activation_checkpointing": "full"}),
+    "model": ("model", 2, {}),
+    "pipeline": ("pipeline", 2, {}),
+    "tensor": ("tensor", 2, {}),
+    "tensor-sliced": ("tensor", 2, SLICED | {"activation_checkpointing": "selective"}),
+    "2d": ("2d", 4, {}),
+}
+SLOW_ROWS = {
+    "fsdp-hybrid": ("fsdp", 4, {"replicate": 2}),
+    "2d-data-tensor": ("2d", 4, {"shard": 2, "tensor": 2, **SLICED}),
+    "2d-data-pipeline": ("2d", 4, {"replicate": 2, "pipeline": 2}),
+    "3d": ("3d", 8, {}),
+    "3d-replicated": ("3d", 8, {"replicate": 2}),
+}
+# With four layers, and gradients only: more stages, and more ranks than key and value heads.
+DEEP_ROWS = {
+    "interleaved": ("pipeline", 2, {"schedule": "interleaved_1f1b"}),
+    "gpipe": ("pipeline", 4, {"schedule": "gpipe"}),
+    "tensor-4": ("tensor", 4, {}),
+}
+FAMILIES = ["gpt2", "llama2"]
+SLOW_FAMILIES = ["gpt3", "palm", "bloom"]
+DEEP_FAMILIES = ["gpt2-deep", "llama2-deep"]
 VOCAB, CONTEXT, SEQUENCES, STEPS = 120, 32, 8, 20
 
 
 def architecture(family, dropout=0.0):
-    section = ModelSection(preset=f"{family}-nano", context=CONTEXT, dropout=dropout)
-    return resolve_architecture(section, vocab_size=VOCAB)
+    """Small; Llama's vocabulary is odd, so that tensor ranks hold parts of different sizes."""
+    name, _, deep = family.partition("-")
+    multiple = 1 if name == "llama2" else 64
+    layers = 4 if deep else None
+    section = ModelSection(
+        preset=f"{name}-nano", context=CONTEXT, dropout=dropout, layers=layers, vocab_multiple=multiple
+    )
+    return resolve_architecture(section, vocab_size=VOCAB + 1)
 
 
 def global_batch(step, *, uneven=True):
@@ -59,8 +91,9 @@ def adamw(named):
     return torch.optim.AdamW([p for _, p in named], lr=1.0, weight_decay=0.1)
 
 
-def prepared(world, name, arch, optimizer=sgd, max_grad_norm=1e9, precision="fp32"):
-    train = TrainSection(strategy=name, max_grad_norm=max_grad_norm)
+def prepared(world, row, arch, optimizer=sgd, max_grad_norm=1e9, precision="fp32"):
+    name, _, degrees = (ROWS | SLOW_ROWS | DEEP_ROWS)[row]
+    train = TrainSection(strategy=name, max_grad_norm=max_grad_norm, parallel=ParallelSection(**degrees))
     strategy = create_strategy(train, precision=precision, world=world)
     strategy.prepare(lambda: Transformer(arch), optimizer, seed=7)
     return strategy
@@ -162,12 +195,22 @@ def empty_case(world, name):
     return strategy.forward_backward(nothing, seed=0), strategy.eval_step(nothing[0])
 
 
+def memory_case(world, name):
+    """Bytes of this rank's weights, gradients and optimizer states, once all of them exist."""
+    strategy = prepared(world, name, architecture("gpt2"), adamw)
+    step(strategy, 0)
+    strategy.forward_backward(share(strategy, 1), seed=1)
+    return strategy.state_bytes()
+
+
+def gradient_cases(families):
+    return {("gradient", family, 2, True): (gradient_case, family, 2, True) for family in families}
+
+
 CASES = {
-    **{
-        ("gradient", family, accumulation, uneven): (gradient_case, family, accumulation, uneven)
-        for family in FAMILIES
-        for accumulation, uneven in [(1, True), (2, True), (2, False)]
-    },
+    **gradient_cases(FAMILIES),
+    ("gradient", "gpt2", 1, True): (gradient_case, "gpt2", 1, True),
+    ("gradient", "gpt2", 2, False): (gradient_case, "gpt2", 2, False),
     "clipping": (clipping_case, 0.1),
     "no clipping": (clipping_case, 1e9),
     "sgd": (training_case, sgd, 0.3),
@@ -175,10 +218,13 @@ CASES = {
     "bf16": (bf16_case,),
     "nan": (nan_case,),
     "empty": (empty_case,),
+    "memory": (memory_case,),
 }
+GRADIENTS = [key for key in CASES if key[0] == "gradient"]
 
 
-def run_all(world: World, name: str, folder: Path, saved_by_single: Path):
+def run_all(world: World, name: str, folder: Path, saved_by_single: Path | None):
+    folder.mkdir(exist_ok=True)
     torch.manual_seed(world.rank)  # nothing may depend on the state that a rank happens to be in
     results = {key: function(world, name, *args) for key, (function, *args) in CASES.items()}
     results["resume"] = resume_case(world, name, folder / "resume")
@@ -187,27 +233,65 @@ def run_all(world: World, name: str, folder: Path, saved_by_single: Path):
     return results
 
 
+def run_gradients(world: World, name: str, families):
+    return {key: function(world, name, *args) for key, (function, *args) in gradient_cases(families).items()}
+
+
+def run_world(world: World, rows, gradients_only, folder: Path, saved_by_single: Path):
+    """All rows of one number of processes: in full, or gradients of some families only."""
+    results = {row: run_all(world, row, folder / row, saved_by_single) for row in rows}
+    return results | {row: run_gradients(world, row, families) for row, families in gradients_only.items()}
+
+
+ONE = join_world({})
+
+
 @pytest.fixture(scope="module")
 def single(tmp_path_factory):
     folder = tmp_path_factory.mktemp("single")
-    return folder, run_all(join_world({}), "single", folder, None)
+    return folder, run_all(ONE, "single", folder, None)
 
 
-@pytest.fixture(scope="module", params=STRATEGIES, ids=lambda row: f"{row[0]}-{row[1]}")
-def ranks(request, single, tmp_path_factory):
+@pytest.fixture(scope="module")
+def started(single, tmp_path_factory):
+    """Starts the processes of a set of rows once, when the first of them is asked for."""
+    results = {}
+
+    def start(size, rows, gradients_only):
+        key = (size, tuple(rows), tuple(gradients_only))
+        if key not in results:
+            folder = tmp_path_factory.mktemp("world")
+            arguments = (list(rows), dict(gradients_only), folder, single[0] / "saved")
+            results[key] = folder, run_in_processes(run_world, size, *arguments, timeout_s=800)
+        return results[key]
+
+    return start
+
+
+def of_size(rows, size):
+    return [row for row, (_, processes, _) in rows.items() if processes == size]
+
+
+SLOW = pytest.mark.slow
+ALL_ROWS = [row for row in ROWS if row != "single"] + [pytest.param(row, marks=SLOW) for row in SLOW_ROWS]
+
+
+@pytest.fixture(scope="module", params=ALL_ROWS)
+def ranks(request, started):
     """Results by rank, and where the strategy saved."""
-    name, world_size = request.param
-    folder = tmp_path_factory.mktemp(name)
-    return folder, run_in_processes(run_all, world_size, name, folder, single[0] / "saved", timeout_s=240)
+    row = request.param
+    table = ROWS if row in ROWS else SLOW_ROWS
+    size = table[row][1]
+    folder, results = started(size, of_size(table, size), {})
+    return folder / row, [of_rank[row] for of_rank in results]
 
 
-pytestmark = pytest.mark.dist
+pytestmark = [pytest.mark.dist, pytest.mark.timeout(900)]
 
 
-@pytest.mark.parametrize("key", [key for key in CASES if key[0] == "gradient"], ids=lambda key: "-".join(map(str, key)))
-def test_raw_gradients_and_loss_are_those_of_one_process(single, ranks, key):
-    expected, expected_gradients = single[1][key]
-    for rank in ranks[1]:
+def check_gradients(expected, ranks, key):
+    expected, expected_gradients = expected
+    for rank in ranks:
         result, gradients = rank[key]
         assert result.tokens == expected.tokens
         assert result.loss == pytest.approx(expected.loss, rel=1e-6)
@@ -216,6 +300,25 @@ def test_raw_gradients_and_loss_are_those_of_one_process(single, ranks, key):
         for name, gradient in gradients.items():
             allowed = 1e-5 * max(np.linalg.norm(expected_gradients[name]), 1e-3 * expected.grad_norm)
             assert np.linalg.norm(gradient - expected_gradients[name]) <= allowed, name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("row", [*[row for row in ROWS if row != "single"], *SLOW_ROWS, *DEEP_ROWS])
+def test_raw_gradients_of_the_other_families(started, row):
+    families = DEEP_FAMILIES if row in DEEP_ROWS else SLOW_FAMILIES
+    table = ROWS | SLOW_ROWS | DEEP_ROWS
+    size = table[row][1]
+    of_world = [name for name in of_size(table, size) if name != "single"]
+    wanted = {name: DEEP_FAMILIES if name in DEEP_ROWS else SLOW_FAMILIES for name in of_world}
+    _, results = started(size, [], wanted)
+    for family in families:
+        expected = gradient_case(ONE, "single", family, 2, True)
+        check_gradients(expected, [of_rank[row] for of_rank in results], ("gradient", family, 2, True))
+
+
+@pytest.mark.parametrize("key", GRADIENTS, ids=lambda key: "-".join(map(str, key)))
+def test_raw_gradients_and_loss_are_those_of_one_process(single, ranks, key):
+    check_gradients(single[1][key], ranks[1], key)
 
 
 def test_loss_is_a_mean_over_valid_tokens_whatever_the_accumulation(single):
@@ -246,7 +349,7 @@ def test_twenty_steps_give_the_losses_of_one_process(single, ranks, optimizer):
 
 
 def test_bf16_computes_near_fp32_over_fp32_weights(single, ranks):
-    in_fp32 = prepared(join_world({}), "single", architecture("llama2"))
+    in_fp32 = prepared(ONE, "single", architecture("llama2"))
     expected = [step(in_fp32, number) for number in range(2)]
     for results in [single[1], *ranks[1]]:
         losses, dtypes = results["bf16"]
@@ -266,7 +369,7 @@ def test_a_checkpoint_goes_on_under_another_strategy(single, ranks):
     folder, results = ranks
     for rank in results:
         assert rank["from single"] == pytest.approx(single[1]["saved"], rel=1e-5)
-    back = continue_from(join_world({}), "single", folder / "saved")
+    back = continue_from(ONE, "single", folder / "saved")
     assert back == pytest.approx(results[0]["saved"], rel=1e-5)
 
 
@@ -291,3 +394,15 @@ def test_all_ranks_hold_the_same_weights_to_the_last_bit(ranks):
     for other in others:
         for name, weight in first["adamw"][2].items():
             assert np.array_equal(weight, other["adamw"][2][name]), name
+
+
+def test_a_rank_holds_its_share_of_the_model_state(single, ranks, request):
+    """FSDP keeps its part of everything; replicas keep all."""
+    whole = sum(single[1]["memory"].values())
+    shares = [sum(results["memory"].values()) / whole for results in ranks[1]]
+    row = request.node.callspec.params["ranks"]
+    if row == "ddp":
+        assert shares == [1.0, 1.0]
+    if row in ("fsdp", "model", "pipeline", "tensor", "tensor-sliced", "fsdp-hybrid"):
+        assert max(shares) <= 0.6
+    assert sum(shares) >= 1.0
