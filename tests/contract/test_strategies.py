@@ -26,13 +26,13 @@ ROWS = {
     "single": ("single", 1, {}),
     "ddp": ("ddp", 2, {}),
     "fsdp": ("fsdp", 2, {"activation_checkpointing": "full"}),
-    "model": ("model", 2, {}),
     "pipeline": ("pipeline", 2, {}),
     "tensor": ("tensor", 2, {}),
-    "tensor-sliced": ("tensor", 2, SLICED | {"activation_checkpointing": "selective"}),
     "2d": ("2d", 4, {}),
 }
 SLOW_ROWS = {
+    "tensor-sliced": ("tensor", 2, SLICED | {"activation_checkpointing": "selective"}),
+    "model": ("model", 2, {}),
     "fsdp-hybrid": ("fsdp", 4, {"replicate": 2}),
     "2d-data-tensor": ("2d", 4, {"shard": 2, "tensor": 2, **SLICED}),
     "2d-data-pipeline": ("2d", 4, {"replicate": 2, "pipeline": 2}),
