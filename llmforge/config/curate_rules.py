@@ -70,6 +70,34 @@ class C4CodeSection(C4PaperSection):
 
 C4Section = C4PaperSection | C4CodeSection
 
+
+class FinewebPaperSection(Section):
+    """FineWeb's own filters as its paper states them: a value at its limit is dropped."""
+
+    rule: Literal["fineweb@paper"] = Field(..., description="name and variant")
+    min_punctuated_lines: Share = Field(0.12, description="drop with at most this share of lines ending in . ? ! \" '")
+    max_short_lines: Share = Field(0.67, description="drop with at least this share of short lines")
+    short_line_chars: int = Field(30, ge=0, description="a line of at most so many characters is short")
+    max_duplicate_line_chars: Share = Field(0.1, description="drop with at least this share in copies of lines")
+
+
+class FinewebCodeSection(Section):
+    """FineWeb's own filters as the code that made it has them: a value at its limit is kept."""
+
+    rule: Literal["fineweb@code"] = Field(..., description="name and variant")
+    min_punctuated_lines: Share = Field(0.12, description="drop with a smaller share of lines ending in . ? ! \" '")
+    max_short_lines: Share = Field(0.67, description="drop with a larger share of short lines")
+    short_line_chars: int = Field(30, ge=0, description="a line of at most so many characters is short")
+    max_duplicate_line_chars: Share = Field(0.01, description="drop with a larger share in copies of lines")
+    max_line_ends_per_word: float = Field(0.3, ge=0, description="drop with more line ends a word")
+
+
 RuleSection = Annotated[
-    GopherQualitySection | GopherRepetitionSection | C4PaperSection | C4CodeSection, Field(discriminator="rule")
+    GopherQualitySection
+    | GopherRepetitionSection
+    | C4PaperSection
+    | C4CodeSection
+    | FinewebPaperSection
+    | FinewebCodeSection,
+    Field(discriminator="rule"),
 ]

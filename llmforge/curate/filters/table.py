@@ -21,6 +21,7 @@ Judge = Callable[[TextStats, Any], Verdict | Edited | None]
 
 _WHERE = {
     "c4": "llmforge.curate.filters.c4",
+    "fineweb": "llmforge.curate.filters.fineweb",
     "gopher_quality": "llmforge.curate.filters.gopher_quality",
     "gopher_repetition": "llmforge.curate.filters.gopher_repetition",
 }
