@@ -2,10 +2,12 @@
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
+from pydantic_core import PydanticKnownError
 
 from llmforge.config.base import Section, execution
 from llmforge.config.curate_rules import GopherQualitySection, RuleSection
+from llmforge.config.recipes import find_recipes, read_recipe
 
 SourceType = Literal["auto", "warc", "jsonl", "parquet", "csv", "text", "code", "crowd_csv", "huggingface"]
 
@@ -38,6 +40,9 @@ class LanguageSection(Section):
 class ExtractSection(Section):
     """HTML to text."""
 
+    engine: Literal["trafilatura", "resiliparse"] = Field(
+        "trafilatura", description="trafilatura finds the main text best; resiliparse is many times faster"
+    )
     max_html_bytes: int = Field(4_000_000, ge=1, description="a larger page is quarantined")
     max_html_depth: int = Field(512, ge=1, description="a page nested deeper is quarantined")
     max_html_tags: int = Field(200_000, ge=1, description="a page with more tags is quarantined")
@@ -50,14 +55,38 @@ class CurateSection(Section):
     sources: tuple[SourceSection, ...] = Field((), description="where text comes from")
     extract: ExtractSection = ExtractSection()
     language: LanguageSection = LanguageSection()
+    recipe: str | None = Field(None, description="a shipped list of rules (gopher, c4, fineweb) for `filters`")
     filters: tuple[RuleSection, ...] = Field(
         (GopherQualitySection(rule="gopher_quality"),), description="rules in order, by name or with limits"
     )
+    filters_drop: tuple[str, ...] = Field((), description="rules of the list to leave out, by name")
+    filters_add: tuple[RuleSection, ...] = Field((), description="rules after those of the list")
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record is quarantined")
     max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_drop_share: float = Field(0.9, gt=0, le=1, description="a rule that drops more of one source is a warning")
 
-    @field_validator("filters", mode="before")
+    @property
+    def rules(self) -> tuple[RuleSection, ...]:
+        """The rules in force, in order: `filters` without `filters_drop`, then `filters_add`."""
+        return tuple(rule for rule in self.filters if rule.rule not in self.filters_drop) + self.filters_add
+
+    @model_validator(mode="before")
+    @classmethod
+    def _recipe_is_filters(cls, values: Any) -> Any:
+        """Write a recipe's rules where `filters` are not given, so that the settings hold what is in force."""
+        if isinstance(values, dict) and "filters" not in values and values.get("recipe") in find_recipes():
+            return {**values, "filters": tuple(read_recipe(values["recipe"]))}
+        return values
+
+    @field_validator("recipe")
+    @classmethod
+    def _recipe_is_shipped(cls, value: str | None) -> str | None:
+        if value is not None and value not in find_recipes():
+            names = ", ".join(f"'{name}'" for name in find_recipes())
+            raise PydanticKnownError("literal_error", {"expected": names})
+        return value
+
+    @field_validator("filters", "filters_add", mode="before")
     @classmethod
     def _names_are_rules(cls, value: Any) -> Any:
         """Let a bare name stand for a rule with its published limits."""

@@ -98,16 +98,18 @@ class Extractor:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         # -P: the worker's own folder is not searched for modules. The hash seed orders sets, and so ties in scores.
-        command = [sys.executable, "-P", str(_WORKER), str(self._limits.max_cpu_s), str(MAX_MEMORY_BYTES)]
+        limits = (str(self._limits.max_cpu_s), str(MAX_MEMORY_BYTES))
+        command = [sys.executable, "-P", str(_WORKER), self._limits.engine, *limits]
         environment = {**os.environ, "PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1"}
         try:
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         except OSError as error:
             raise MachineError(f"no process for extraction ({error})", "free memory, or use fewer --workers") from error
         if _read_frame(child) is None:
+            child.communicate()
             raise MachineError(
                 f"the extraction process ended at once (status {child.wait()})",
-                f"see why: {sys.executable} -c 'import trafilatura'",
+                f"see why: {sys.executable} -c 'import {self._limits.engine}'",
             )
         return child
 

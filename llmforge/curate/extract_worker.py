@@ -1,4 +1,4 @@
-"""The child process that runs the extractor: `python -P extract_worker.py MAX_CPU_S MAX_MEMORY_BYTES`.
+"""The child process that runs the extractor: `python -P extract_worker.py ENGINE MAX_CPU_S MAX_MEMORY_BYTES`.
 
 A script of its own, so that it imports nothing of llmforge. It says `{"ready": ...}` first. Then it reads frames
 from standard input (8 bytes of length, then a page in UTF-8) and answers each with a frame of JSON on standard
@@ -14,6 +14,8 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, BinaryIO
 
 _PARENT_EVERY_S = 1.0
@@ -21,14 +23,13 @@ _PARENT_EVERY_S = 1.0
 
 def main() -> None:
     """Serve pages until standard input ends."""
-    max_cpu_s, max_memory_bytes = float(sys.argv[1]), int(sys.argv[2])
+    max_cpu_s, max_memory_bytes = float(sys.argv[2]), int(sys.argv[3])
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer; it closes our input then
     logging.disable(logging.CRITICAL)
     _exit_with_parent()
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
-    from trafilatura import extract
-
+    extract = _load_engine(sys.argv[1])
     with contextlib.suppress(ValueError, OSError):  # macOS knows no limit on address space
         resource.setrlimit(resource.RLIMIT_AS, (max_memory_bytes, max_memory_bytes))
     _write_frame(answers, {"ready": max_cpu_s})
@@ -36,13 +37,24 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_PROF, max_cpu_s)
         answer: dict[str, Any]
         try:
-            answer = {"text": extract(page.decode(), include_comments=False, deduplicate=False)}
+            answer = {"text": extract(page.decode())}
         except MemoryError:
             answer = {"error": "extract_memory"}
         except Exception as error:  # whatever an extractor raises is about this page, not about the run
             answer = {"error": "extract_error", "detail": f"{type(error).__name__}: {error}"[:200]}
         signal.setitimer(signal.ITIMER_PROF, 0)
         _write_frame(answers, answer)
+
+
+def _load_engine(name: str) -> Callable[[str], str | None]:
+    """The engine's main text of a page, without comments of readers."""
+    if name == "resiliparse":
+        from resiliparse.extract.html2text import extract_plain_text
+
+        return partial(extract_plain_text, main_content=True, alt_texts=False)
+    from trafilatura import extract
+
+    return partial(extract, include_comments=False, deduplicate=False)
 
 
 def _read_frame(stream: BinaryIO) -> bytes | None:

