@@ -17,6 +17,7 @@ from llmforge.cli import (
     sample_data,
     sweep,
     tokenize,
+    trace,
     train,
     verify,
 )
@@ -32,6 +33,7 @@ _IN_ORDER = (
     generate,
     export_tokens,
     inspect,
+    trace,
     verify,
     parity,
     config,

@@ -60,6 +60,9 @@ class CheckpointSection(Section):
 
     every_steps: int = execution(200, ge=1, description="steps between checkpoints; the last step is always saved")
     keep_last: int = execution(2, ge=1, description="newest checkpoints to keep")
+    keep_every_steps: int | None = execution(
+        None, ge=1, description="checkpoints of multiples of this step stay for good; null: none"
+    )
 
 
 _NOT_UNDER_ZERO = {

@@ -16,18 +16,17 @@ import torch
 from safetensors import safe_open
 
 from llmforge.arch.architecture import Architecture
+from llmforge.config.train import CheckpointSection
 from llmforge.core import log
 from llmforge.core.errors import DivergedError, InputError, MachineError
 from llmforge.core.files import free_bytes, read_json, rename_durably, sync_folder, write_bytes, write_json
 from llmforge.core.hashing import hash_file
-from llmforge.model.saved import MANIFEST, STATE, WEIGHTS, checkpoints, verify_checkpoint
+from llmforge.model.saved import MANIFEST, SCHEMA, STATE, WEIGHTS, checkpoints, verify_checkpoint
 from llmforge.parallel.process_group import World
 from llmforge.parallel.strategy import Strategy
 from llmforge.train.agreement import from_first_rank
 from llmforge.train.data import NOTHING_DRAWN
 from llmforge.train.ledger import Ledger
-
-_SCHEMA = 1
 
 
 @dataclass(frozen=True)
@@ -56,12 +55,14 @@ class Checkpoints:
         folder: train/checkpoints.
         arch: the model, written into every state.
         facts: what else a state records (fingerprint, versions, strategy, world size).
-        keep_last: newest checkpoints to keep (count).
+        section: which checkpoints to keep.
         world: this process among the others.
     """
 
-    def __init__(self, folder: Path, arch: Architecture, facts: dict[str, Any], keep_last: int, world: World) -> None:
-        self._folder, self._arch, self._facts, self._keep_last = folder, arch, facts, keep_last
+    def __init__(
+        self, folder: Path, arch: Architecture, facts: dict[str, Any], section: CheckpointSection, world: World
+    ) -> None:
+        self._folder, self._arch, self._facts, self._section = folder, arch, facts, section
         self._world = world
 
     @property
@@ -91,7 +92,7 @@ class Checkpoints:
         check_finite(partial / WEIGHTS)
         write_json(partial / STATE, {**asdict(position), "architecture": asdict(self._arch), **self._facts})
         files = {path.name: _describe(path) for path in sorted(partial.iterdir())}
-        write_json(partial / MANIFEST, {"schema": _SCHEMA, "step": position.step, "files": files})
+        write_json(partial / MANIFEST, {"schema": SCHEMA, "step": position.step, "files": files})
         sync_folder(partial)
         rename_durably(partial, final)
         write_bytes(self._folder / "latest", f"{final.name}\n".encode())
@@ -99,8 +100,10 @@ class Checkpoints:
     def _purge(self, newest: Path) -> None:
         """Remove what `newest` makes superfluous, after reading it back."""
         verify_checkpoint(newest)
-        for folder in list(checkpoints(self._folder.parent))[self._keep_last :]:
-            shutil.rmtree(folder)
+        for folder in list(checkpoints(self._folder.parent))[self._section.keep_last :]:
+            every = self._section.keep_every_steps
+            if every is None or _step_of(folder) % every:
+                shutil.rmtree(folder)
         for folder in self._folder.glob("step-*.damaged"):
             shutil.rmtree(folder)
 

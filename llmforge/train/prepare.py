@@ -150,8 +150,8 @@ def restore(
 
     Raises: InputError if there are checkpoints and none is whole, or the horizon lies before the one found.
     """
-    keep_last = session.settings.train.checkpoint.keep_last
-    checkpoints = Checkpoints(session.folder.checkpoints, session.arch, facts, keep_last, session.world)
+    section = session.settings.train.checkpoint
+    checkpoints = Checkpoints(session.folder.checkpoints, session.arch, facts, section, session.world)
     found = checkpoints.find(session.ledger, start_over=start_over)
     if found is None:
         return checkpoints, Position()

@@ -13,9 +13,9 @@ from llmforge.model.saved import load_model, newest_checkpoint
 def save(folder, model, **state):
     folder.mkdir(parents=True)
     save_file(dict(model.named_parameters()), folder / "weights.safetensors")
-    write_json(folder / "state.json", {"architecture": asdict(model.arch), **state})
+    write_json(folder / "state.json", {"step": 1, "architecture": asdict(model.arch), **state})
     files = {path.name: {"size": path.stat().st_size, "sha256": hash_file(path)} for path in folder.iterdir()}
-    write_json(folder / "manifest.json", {"files": files})
+    write_json(folder / "manifest.json", {"schema": 1, "step": 1, "files": files})
     return folder
 
 
