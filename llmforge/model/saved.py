@@ -2,7 +2,7 @@
 
 step-00001000/weights.safetensors   weights by parameter name
               state.json            holds "architecture", the fields of an `Architecture`
-              manifest.json         {"files": {name: {"size", "sha256"}}}; written last
+              manifest.json         {"schema", "step", "files": {name: {"size", "sha256"}}}; written last
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -24,6 +24,7 @@ from llmforge.model.transformer import Transformer
 WEIGHTS = "weights.safetensors"
 STATE = "state.json"
 MANIFEST = "manifest.json"
+SCHEMA = 1
 
 
 def verify_checkpoint(folder: Path) -> None:
@@ -31,17 +32,22 @@ def verify_checkpoint(folder: Path) -> None:
 
     Raises: InputError that names the first file that does not.
     """
-    files = read_json(folder / MANIFEST).get("files")
+    manifest = read_json(folder / MANIFEST)
+    files = manifest.get("files")
     if not isinstance(files, dict) or not {WEIGHTS, STATE} <= files.keys():
         raise InputError(f"{folder / MANIFEST}: lists no {WEIGHTS} and {STATE}", "this is no checkpoint of llmforge")
     for name, facts in files.items():
         path = folder / name
         if not path.is_file():
             raise InputError(f"{path}: missing, though the checkpoint's manifest lists it")
-        if path.stat().st_size != facts["size"]:
-            raise InputError(f"{path}: {path.stat().st_size} bytes, expected {facts['size']}: the file is damaged")
-        if hash_file(path) != facts["sha256"]:
+        if path.stat().st_size != facts.get("size"):
+            expected = facts.get("size")
+            raise InputError(f"{path}: {path.stat().st_size} bytes, expected {expected}: the file is damaged")
+        if hash_file(path) != facts.get("sha256"):
             raise InputError(f"{path}: the SHA-256 is not the manifest's: the file is damaged or was changed")
+    found = manifest.get("schema"), manifest.get("step")
+    if found != (SCHEMA, read_json(folder / STATE).get("step")):
+        raise InputError(f"{folder / MANIFEST}: schema and step {found} are not {STATE}'s: the file is damaged")
 
 
 def checkpoints(train_folder: Path) -> Iterator[Path]:
