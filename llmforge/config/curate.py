@@ -74,8 +74,9 @@ class CurateSection(Section):
     @classmethod
     def _recipe_is_filters(cls, values: Any) -> Any:
         """Write a recipe's rules where `filters` are not given, so that the settings hold what is in force."""
-        if isinstance(values, dict) and "filters" not in values and values.get("recipe") in find_recipes():
-            return {**values, "filters": tuple(read_recipe(values["recipe"]))}
+        recipe = values.get("recipe") if isinstance(values, dict) else None
+        if isinstance(recipe, str) and "filters" not in values and recipe in find_recipes():
+            return {**values, "filters": tuple(read_recipe(recipe))}
         return values
 
     @field_validator("recipe")

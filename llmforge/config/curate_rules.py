@@ -58,6 +58,7 @@ class C4PaperSection(Section):
     min_words_per_line: int = Field(3, ge=0, description="take out lines with fewer words")
     min_sentences: int = Field(5, ge=1, description="drop pages with fewer sentences left")
     max_word_length: int = Field(1000, ge=1, description="take out lines with a longer word (characters)")
+    terminal_punctuation: bool = Field(True, description='take out lines that end in none of . ? ! " or in ...')
 
 
 class C4CodeSection(C4PaperSection):

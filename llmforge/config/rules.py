@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from llmforge.config.problems import Problem
+from llmforge.config.problems import Problem, nearest
 from llmforge.config.schema import Settings
 
 
@@ -27,7 +27,27 @@ def _source_names_differ(settings: Settings) -> Iterator[Problem]:
         seen.add(source.name or "")
 
 
-RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (_heads_divide_width, _source_names_differ)
+def _dropped_rules_are_listed(settings: Settings) -> Iterator[Problem]:
+    listed: list[str] = [rule.rule for rule in settings.curate.filters]
+    for place, name in enumerate(settings.curate.filters_drop):
+        if name not in listed:
+            what = f"no rule {name!r} is in the list; there are {', '.join(listed) or 'none'}"
+            yield Problem(("curate", "filters_drop", place), what, nearest(name, listed))
+
+
+def _rules_stand_once(settings: Settings) -> Iterator[Problem]:
+    names = [rule.rule for rule in settings.curate.rules]
+    for name in sorted({name for name in names if names.count(name) > 1}):
+        hint = f"put {name} into filters_drop to give it other limits in filters_add"
+        yield Problem(("curate", "filters_add"), f"the rule {name!r} stands in the list twice", hint)
+
+
+RULES: tuple[Callable[[Settings], Iterator[Problem]], ...] = (
+    _heads_divide_width,
+    _source_names_differ,
+    _dropped_rules_are_listed,
+    _rules_stand_once,
+)
 
 
 def broken_rules(settings: Settings) -> list[Problem]:

@@ -58,6 +58,13 @@ def test_words_a_line_at_and_below_the_limit():
     assert lines_kept("Two words.", PAPER) is False
 
 
+def test_lines_may_end_in_anything_where_the_settings_say_so():
+    limits = C4PaperSection(rule="c4@paper", terminal_punctuation=False)
+    assert lines_kept("A line without an end mark", limits) is True
+    assert lines_kept("This one goes on and on...", limits) is True
+    assert lines_kept("Two words.", limits) is False
+
+
 def test_words_are_counted_before_citation_marks_go_or_after():
     line = "It grew [1] [2] fast."
     assert judge(TextStats(f"{PAGE}\n{line}"), CODE) == Edited(PAGE)

@@ -54,8 +54,7 @@ def count_sentences(line: str) -> int:
 
 def _is_sentence_line(line: str, num_words: int, limits: C4Section) -> bool:
     return (
-        line.endswith(_TERMINAL)
-        and not line.endswith("...")
+        (not limits.terminal_punctuation or (line.endswith(_TERMINAL) and not line.endswith("...")))
         and num_words >= limits.min_words_per_line
         and max(map(len, line.split()), default=0) <= limits.max_word_length
     )
