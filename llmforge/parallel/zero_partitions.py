@@ -99,6 +99,7 @@ class Partitions:
     def full_states(self) -> Iterator[tuple[str, Tensor]]:
         """Whole optimizer states as "<parameter>/<state>"; nothing before the first update. All ranks call it."""
         shared = self.optimizer.state.get(self._masters[0], {})
+        self._link_states()
         for name, parameter in self.parameters.items():
             for key, value in shared.items():
                 if torch.is_tensor(value) and value.dim():
@@ -121,6 +122,12 @@ class Partitions:
                 else:
                     self._utils.safe_set_full_optimizer_state(parameter, value, key)
 
+    def _link_states(self) -> None:
+        """Show parameters their states: DeepSpeed does so once, when the first group of parameters has some."""
+        if self._stage < 3 and self.optimizer.state:
+            self._zero._hp_optimizer_states_linked = False
+            self._zero._lazy_init_hp_params_optimizer_state()
+
     def _set_scalar(self, key: str, value: Tensor) -> None:
         for master in self._masters:
             self.optimizer.state[master][key].copy_(value)
@@ -137,7 +144,7 @@ class Partitions:
                 self._zero._optimizer_step(index)
         else:
             self.optimizer.step()
-            self._zero._lazy_init_hp_params_optimizer_state()
+            self._link_states()
         for master in self._masters if not self._offload else ():
             master.grad = None
         for group, lr, weight_decay in kept:
