@@ -21,6 +21,7 @@ Split = Annotated[Literal["train", "val"], typer.Option("--split", help="Trainin
 FirstRow = Annotated[int, typer.Option("--first", min=0, help="The first row, in the order of reading.")]
 NumPairs = Annotated[int, typer.Option("--pairs", min=1, help="How many pairs, at most.")]
 Method = Annotated[Literal["exact", "minhash"] | None, typer.Option("--method", help="Removed by this alone.")]
+Packing = Annotated[bool, typer.Option("--packing", help="Instead: rows, broken documents and padding by packing.")]
 NumRows = Annotated[int, typer.Option("--rows", min=1, help="How many rows.")]
 
 
@@ -84,15 +85,29 @@ def tokens(
         show_tokens(text, found)
 
 
-def data(run: RunFolder, split: Split = "train", first: FirstRow = 0, rows: NumRows = 1, as_json: Json = False) -> None:
+def data(
+    run: RunFolder,
+    split: Split = "train",
+    first: FirstRow = 0,
+    rows: NumRows = 1,
+    packing: Packing = False,
+    as_json: Json = False,
+) -> None:
     """Show rows as training or validation reads them, decoded, with the documents that they come from."""
-    from llmforge.cli.training_rows import read_rows, row_lines, to_dict
+    from llmforge.cli import training_rows
 
-    found = read_rows(run, split, first, rows)
+    if packing:
+        context, reports = training_rows.compare_packing(run, split)
+        if as_json:
+            print_json({"split": split, "context": context, "packing": reports})
+        else:
+            print_lines(training_rows.packing_lines(context, reports))
+        return
+    found = training_rows.read_rows(run, split, first, rows)
     if as_json:
-        print_json({"split": split, "rows": [to_dict(row) for row in found]})
+        print_json({"split": split, "rows": [training_rows.to_dict(row) for row in found]})
     else:
-        print_lines([line for row in found for line in row_lines(row)])
+        print_lines([line for row in found for line in training_rows.row_lines(row)])
 
 
 def dups(run: RunFolder, pairs: NumPairs = 5, method: Method = None, as_json: Json = False) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmforge.cli.output import count
+from llmforge.cli.output import count, table
 from llmforge.config.load import load_settings
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
 from llmforge.tokenize.inspection import is_run
+from llmforge.tokenize.packing import compare_packings
 from llmforge.tokenize.token_store import DocumentSpan, Split, TokenStore
 from llmforge.tokenize.tokenizer import Tokenizer, load_tokenizer
 from llmforge.train.data import SourceStream, TrainingData, open_streams
@@ -49,16 +50,20 @@ def read_rows(run: Path, split: Split, first: int, num_rows: int) -> list[Row]:
 
     Raises: InputError if the run is not tokenized, or has no such row.
     """
-    if not is_run(run):
-        raise InputError(f"{run}: no tokenized run", "name a run's folder, such as runs/demo, after llmforge tokenize")
+    store, tokenizer = TokenStore.open(_tokenized(run), split), load_tokenizer(_tokenized(run))
     settings = _settings_of(run)
-    store, tokenizer = TokenStore.open(run / "tokenize", split), load_tokenizer(run / "tokenize")
     context = resolve_model(follow_plan(settings)).context
     order = _training_order(store, context, settings, first) if split == "train" else _in_order(store, context, first)
     rows = [_row(*place, tokenizer) for place in islice(order, num_rows)]
     if not rows:
         raise InputError(f"{run}: the {split} split has no row {first:,}")
     return rows
+
+
+def _tokenized(run: Path) -> Path:
+    if not is_run(run):
+        raise InputError(f"{run}: no tokenized run", "name a run's folder, such as runs/demo, after llmforge tokenize")
+    return run / "tokenize"
 
 
 def _settings_of(run: Path) -> Settings:
@@ -108,6 +113,24 @@ def row_lines(row: Row) -> list[str]:
         lines += [f"--- document {document.id}  {document.url or '(no address)'}  {held}", part.text]
         lines += ["--- end of document"] if part.is_ended else []
     return [*lines, ""]
+
+
+def compare_packing(run: Path, split: Split) -> tuple[int, dict[str, dict[str, Any]]]:
+    """The run's context, and what both ways of filling rows with its documents cost, by name."""
+    store, context = TokenStore.open(_tokenized(run), split), resolve_model(follow_plan(_settings_of(run))).context
+    lengths = [np.diff(store.ends(number), prepend=0) for number in range(len(store.shards))]
+    reports = compare_packings(np.cumsum(np.concatenate(lengths)), context)
+    return context, {name: asdict(report) for name, report in reports.items()}
+
+
+def packing_lines(context: int, reports: dict[str, dict[str, Any]]) -> list[str]:
+    """One line for each way of packing."""
+    rows = [[f"packing, context {context:,}", "rows", "broken documents", "padding"]]
+    rows += [
+        [name.replace("_", " "), count(one["num_rows"]), f"{one['broken_documents']:.1%}", f"{one['padding']:.1%}"]
+        for name, one in reports.items()
+    ]
+    return table(rows)
 
 
 def to_dict(row: Row) -> dict[str, Any]:

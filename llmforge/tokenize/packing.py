@@ -9,6 +9,7 @@ Windows of a cut document share one token, so that every token but a document's 
 """
 
 from bisect import bisect_left, insort
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,59 @@ class PackingPlan:
         positions = np.zeros(self.row_tokens, np.int64)
         positions[:filled] = np.concatenate([np.arange(length) for length in lengths])
         return documents, positions
+
+
+@dataclass(frozen=True)
+class PackedRow:
+    """One row for training, each field of `context` values.
+
+    Attributes:
+        tokens: what the model reads; the end-of-document token where nothing is.
+        targets: the token after each one.
+        is_target: whether that one belongs to the same document, so that it can be learned from what is read.
+        documents: the number of each token's document within the row; `PADDING` where nothing is. Attention under a
+            document mask stays within equal numbers.
+        positions: the place of each token within its piece, for embeddings that begin anew with each document.
+    """
+
+    tokens: NDArray[np.int64]
+    targets: NDArray[np.int64]
+    is_target: NDArray[np.bool_]
+    documents: NDArray[np.int64]
+    positions: NDArray[np.int64]
+
+
+class PackedRows:
+    """The rows of a best-fit plan over one stream of documents, read as they are asked for.
+
+    Over all rows every token of the stream is a target once, but for the first one of each document.
+
+    Args:
+        read: tokens of the stream by place and number, as `TokenStore.read` gives those of a shard.
+        ends: for each document the place after its last token in the stream.
+        context: tokens of a sequence (count).
+        eos_id: the token that padding is made of.
+    """
+
+    def __init__(
+        self, read: Callable[[int, int], NDArray[np.int64]], ends: NDArray[np.int64], context: int, eos_id: int
+    ) -> None:
+        self._read, self._context, self._eos_id = read, context, eos_id
+        self._plan = pack_best_fit(ends, context)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows (count)."""
+        return self._plan.num_rows
+
+    def row(self, number: int) -> PackedRow:
+        """Tokens, targets, documents and positions of a row."""
+        filled = np.concatenate([self._read(*piece) for piece in self._plan.pieces(number)])
+        tokens = np.full(self._plan.row_tokens, self._eos_id, np.int64)
+        tokens[: len(filled)] = filled
+        documents, positions = self._plan.layout(number)
+        is_target = (documents[1:] == documents[:-1]) & (documents[1:] != PADDING)
+        return PackedRow(tokens[:-1], tokens[1:], is_target, documents[:-1], positions[:-1])
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,16 @@
 """Packing: no token is lost, short documents stay whole, and rows are as full as best fit makes them."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmforge.tokenize.packing import PADDING, compare_packings, pack_best_fit
+from llmforge.pipeline.build import Built
+from llmforge.tokenize.packing import PADDING, PackedRows, compare_packings, pack_best_fit
+from llmforge.tokenize.token_store import TokenStore
 
 LENGTHS = st.lists(st.integers(1, 60), min_size=1, max_size=60)
 
@@ -71,3 +76,37 @@ def test_many_documents_break_when_they_are_concatenated_and_few_with_best_fit()
     found = compare_packings(np.cumsum(lengths), 1024)
     assert found["concatenated"].broken_documents > 3 * found["best_fit"].broken_documents
     assert found["best_fit"].padding < 0.01
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=30), st.integers(2, 16))
+def test_every_token_but_a_first_is_a_target_once(sizes: list[int], context: int) -> None:
+    ends = np.cumsum(sizes)
+    stream = np.arange(1, ends[-1] + 1)  # each token tells its place
+    rows = PackedRows(lambda start, length: stream[start : start + length], ends, context, eos_id=0)
+    seen: list[int] = []
+    for number in range(rows.num_rows):
+        row = rows.row(number)
+        assert {len(values) for values in (row.tokens, row.targets, row.is_target, row.documents)} == {context}
+        assert (row.targets[row.is_target] == row.tokens[row.is_target] + 1).all()
+        for document in set(row.documents.tolist()) - {PADDING}:
+            inside = row.documents == document
+            assert row.positions[inside].tolist() == list(range(inside.sum()))
+        assert (row.tokens[row.documents == PADDING] == 0).all()
+        seen += row.targets[row.is_target].tolist()
+    firsts = {1, *(ends[:-1] + 1).tolist()}
+    assert sorted(seen) == sorted(set(stream.tolist()) - firsts)
+
+
+def test_rows_of_a_store_hold_whole_documents(corpus: Path, tokenize: Callable[..., Built]) -> None:
+    store = TokenStore.open(tokenize(corpus).folder, "train")
+    ends = store.ends(0)
+    context = int(np.diff(ends, prepend=0).max())
+    rows = PackedRows(lambda start, length: store.read(0, start, length), ends, context, store.eos_id)
+    documents = 0
+    for number in range(rows.num_rows):
+        row = rows.row(number)
+        documents += len(set(row.documents.tolist()) - {PADDING})
+        for place in np.flatnonzero(np.diff(row.documents) == 1):
+            assert row.tokens[place] == store.eos_id
+            assert not row.is_target[place]
+    assert documents == len(ends)

@@ -89,6 +89,11 @@ def test_inspect_data_shows_rows_with_their_documents(
     shown = llmforge("inspect", "data", "runs/run", "--first", "3", cwd=tmp_path).stdout
     assert shown.startswith("row 3: 17 tokens of source ")
     assert "--- document " in shown
+    packing = json.loads(llmforge("inspect", "data", "runs/run", "--packing", "--json", cwd=tmp_path).stdout)
+    assert (packing["context"], packing["packing"]["concatenated"]["padding"]) == (16, 0)
+    lines = llmforge("inspect", "data", "runs/run", "--packing", cwd=tmp_path).stdout.splitlines()
+    assert lines[0].startswith("packing, context 16")
+    assert [line.split()[-1] == "0.0%" for line in lines[1:]] == [True, False]
     beyond = llmforge("inspect", "data", "runs/run", "--split", "val", "--first", "100000", cwd=tmp_path)
     assert (beyond.returncode, "the val split has no row 100,000" in beyond.stderr) == (3, True)
     absent = llmforge("inspect", "data", "runs", cwd=tmp_path)
