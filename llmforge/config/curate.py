@@ -9,7 +9,7 @@ from llmforge.config.base import Section, execution
 from llmforge.config.curate_rules import GopherQualitySection, RuleSection
 from llmforge.config.recipes import find_recipes, read_recipe
 
-SourceType = Literal["auto", "warc", "jsonl", "parquet", "csv", "text", "code", "crowd_csv", "huggingface"]
+SourceType = Literal["auto", "warc", "jsonl", "parquet", "csv", "text", "latex", "code", "crowd_csv", "huggingface"]
 
 
 class SourceSection(Section):

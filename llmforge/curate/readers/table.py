@@ -16,11 +16,12 @@ READERS = {
     "csv": "llmforge.curate.readers.csv",
     "crowd_csv": "llmforge.curate.readers.crowd_csv",
     "text": "llmforge.curate.readers.text",
+    "latex": "llmforge.curate.readers.latex",
     "code": "llmforge.curate.readers.code",
     "huggingface": "llmforge.curate.readers.huggingface",
 }
 _DATA = ("warc", "jsonl", "parquet", "csv")
-_LOOSE = ("text", "code")
+_LOOSE = ("text", "latex", "code")
 
 
 def find_reader(name: str) -> Reader:

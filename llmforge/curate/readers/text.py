@@ -38,4 +38,4 @@ def read_whole(file: InputFile, max_record_bytes: int) -> bytes | BadItem:
     return BadItem(file.locator, bad)
 
 
-READER = Reader((".txt", ".text", ".md", ".markdown", ".rst", ".tex"), read)
+READER = Reader((".txt", ".text", ".md", ".markdown", ".rst"), read)
