@@ -21,6 +21,7 @@ from llmforge.train.checkpoint import Checkpoints, Position
 from llmforge.train.data import TrainingData, ValidationData, micro_batches
 from llmforge.train.faults import FaultInjector
 from llmforge.train.guards import StopRequest, check_step
+from llmforge.train.layer_statistics import LayerStatistics
 from llmforge.train.ledger import Ledger
 from llmforge.train.metrics import MetricsFile
 from llmforge.train.plan import BatchShape, Horizon
@@ -62,21 +63,38 @@ def run_steps(training: Training, position: Position) -> Position:
         while position.step < num_steps:
             if training.stop.agreed():
                 raise _save_and_stop(training, position, saved_step)
+            step = position.step + 1
+            last = step == num_steps
+            validate = last or step % every.eval_every_steps == 0
+            logs = validate or step % every.log_every_steps == 0 or step == 1
+            watch = LayerStatistics() if logs and every.log_gradients else None
             with pace:
-                result, position = take_step(training, position)
-            last = position.step == num_steps
-            validate = last or position.step % every.eval_every_steps == 0
+                taken = take_step(training, position, watch)
+            position = taken.position
             loss = evaluate(training, None if last else every.eval_tokens) if validate else None
-            if validate or position.step % every.log_every_steps == 0 or position.step == 1:
-                _log(training, position, result, loss, pace.mean_s(), shown)
+            if logs:
+                _log(training, taken, loss, pace.mean_s(), shown)
             if last or position.step % every.checkpoint.every_steps == 0:
                 save(training, position)
                 saved_step = position.step
     return position
 
 
-def take_step(training: Training, position: Position) -> tuple[StepResult, Position]:
+@dataclass(frozen=True)
+class TakenStep:
+    """A step: its losses, where it led, and what it did to each parameter, if somebody looked."""
+
+    result: StepResult
+    position: Position
+    layers: dict[str, dict[str, Any]] | None
+
+
+def take_step(training: Training, position: Position, watch: LayerStatistics | None = None) -> TakenStep:
     """One optimizer step over the next global batch.
+
+    Args:
+        training, position: what is trained, and where it is.
+        watch: looks at the update; None: nobody does.
 
     Raises: DivergedError if loss or gradient norm is not finite on any rank; the weights are then untouched.
     """
@@ -89,13 +107,16 @@ def take_step(training: Training, position: Position) -> tuple[StepResult, Posit
     if not result.finite:
         training.strategy.discard()
     check_step(result, position.step + 1, training.data, indices, training.ledger)
+    if watch is not None:
+        watch.before_update(training.strategy)
     training.strategy.apply(step_lr(training, position.step))
-    return result, Position(
+    reached = Position(
         position.step + 1,
         position.samples + len(indices),
         position.tokens + result.tokens,
         training.data.hash_after(position.data_hash, indices),
     )
+    return TakenStep(result, reached, watch.after_update(training.strategy) if watch is not None else None)
 
 
 def evaluate(training: Training, num_tokens: int | None) -> LossSum:
@@ -122,10 +143,9 @@ def _save_and_stop(training: Training, position: Position, saved_step: int) -> P
     )
 
 
-def _log(
-    training: Training, position: Position, result: StepResult, loss: LossSum | None, step_s: float, shown: Progress
-) -> None:
+def _log(training: Training, taken: TakenStep, loss: LossSum | None, step_s: float, shown: Progress) -> None:
     """One line of metrics.jsonl, and the progress line."""
+    position, result = taken.position, taken.result
     if training.metrics is None:
         return
     train = training.settings.train
@@ -145,6 +165,8 @@ def _log(
     }
     if loss is not None and loss.tokens:
         line |= {"val_loss": loss.loss, "val_bits_per_byte": bits_per_byte(loss, training.validation)}
+    if taken.layers is not None:
+        line["layers"] = taken.layers
     training.metrics.add(line)
     shown.update(position.tokens, f"tokens, loss {result.loss:.3f}, {tokens_per_s:,.0f} tokens/s")
 
