@@ -15,6 +15,10 @@ Check = Annotated[
     Path | None,
     typer.Option("--check", metavar="RUN", help="Compare a run's speed, memory and loss with what a plan says."),
 ]
+Design = Annotated[
+    float | None,
+    typer.Option("--design", metavar="SHARE", min=1e-6, max=1, help="Small runs to fit, for this share of the plan."),
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -29,6 +33,7 @@ def plan_scaling(
     sets: Sets = None,
     fit: Fit = None,
     check: Check = None,
+    design: Design = None,
     dry_run: DryRun = False,
     force: Force = False,
     strict: Strict = False,
@@ -48,6 +53,10 @@ def plan_scaling(
         from llmforge.cli.checking import check_command
 
         check_command(check, call)
+    elif design is not None:
+        from llmforge.cli.designing import design_command
+
+        design_command(design, call)
     else:
         from llmforge.cli.planning import plan_command
 

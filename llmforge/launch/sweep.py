@@ -22,7 +22,7 @@ from typing import Any
 from llmforge.config.load import load_settings, write_run_yaml
 from llmforge.config.schema import Settings
 from llmforge.core.errors import DivergedError, InputError, Preempted, SettingsError
-from llmforge.core.files import write_json
+from llmforge.core.files import read_json, write_json
 from llmforge.pipeline.build import BuildOptions, build_stage
 from llmforge.pipeline.inputs import open_artifact
 from llmforge.pipeline.lock import run_lock
@@ -97,15 +97,15 @@ def run_sweep(points: Sequence[Point], base: Path, *, force: bool, tell: Callabl
         force: points that were trained with other settings are trained anew.
         tell: called with each point's row as soon as it is there.
 
-    Returns: sweep.json.
+    Returns: sweep.json, with the rows of earlier sweeps of this run.
     Raises: Preempted if it was stopped; InputError if a point failed otherwise than by diverging.
     """
     results = base / FOLDER / RESULTS
-    rows: list[dict[str, Any]] = []
+    rows = {row["name"]: row for row in read_json(results)["runs"]} if results.exists() else {}
     for point in points:
-        rows.append(_run_point(point, base, force=force))
-        write_json(results, {"runs": rows})
-        tell(rows[-1])
+        rows[point.name] = _run_point(point, base, force=force)
+        write_json(results, {"runs": list(rows.values())})
+        tell(rows[point.name])
     return results
 
 

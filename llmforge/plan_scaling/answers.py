@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from llmforge.arch.params import ParameterCount
-from llmforge.config.plan_scaling import OwnLawSection, PlanScalingSection
+from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.plan_scaling.laws import (
     ALL_PARAMETERS,
     DEFAULT,
@@ -57,8 +57,8 @@ def ask_laws(
         answers.append(_repeated(flops, tokens_at_hand))
     if section.served_tokens is not None:
         answers.append(_served(flops, section.served_tokens))
-    if section.own_law is not None:
-        answers.append(_own(section.own_law, question, count))
+    if (own := own_law(section)) is not None:
+        answers.append(_own(own, question, count))
     return tuple(answers)
 
 
@@ -81,9 +81,14 @@ def _served(flops: float, served_tokens: float) -> LawAnswer:
     return LawAnswer(name, best.params, best.tokens, ratio, training, shown, ALL_PARAMETERS, source, note)
 
 
-def _own(section: OwnLawSection, question: Question, count: ParameterCount) -> LawAnswer:
+def own_law(section: PlanScalingSection) -> LossLaw | None:
+    """The user's law, if there is one."""
+    own = section.own_law
+    return None if own is None else LossLaw("own fit", own.E, own.A, own.B, own.alpha, own.beta)
+
+
+def _own(law: LossLaw, question: Question, count: ParameterCount) -> LawAnswer:
     """The user's law, with the loss that it predicts itself."""
-    law = LossLaw("own fit", section.E, section.A, section.B, section.alpha, section.beta)
     answer = _answer(frontier(law, "plan_scaling.own_law", "its loss is its own"), question, count)
     if answer.params is None or answer.tokens is None:
         return answer

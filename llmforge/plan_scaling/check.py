@@ -11,7 +11,8 @@ from llmforge.arch.memory import common_layouts, training_memory
 from llmforge.arch.params import count_parameters
 from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.pipeline.manifest import Manifest
-from llmforge.plan_scaling.laws import REPLICATION, LossLaw, predict_loss
+from llmforge.plan_scaling.answers import own_law
+from llmforge.plan_scaling.laws import REPLICATION, predict_loss
 from llmforge.plan_scaling.repeated import effective_tokens
 from llmforge.plan_scaling.utilization import choose_utilization
 
@@ -115,9 +116,7 @@ def _loss(section: PlanScalingSection, trained: Trained) -> Comparison:
         return Comparison(name, unit, None, None, "known when the training has finished: losses fall with the rate")
     params, tokens = results["params"], results["tokens"]
     worth = effective_tokens(tokens, trained.unique_tokens)
-    if section.own_law is not None:
-        own = section.own_law
-        law = LossLaw("own fit", own.E, own.A, own.B, own.alpha, own.beta)
+    if (law := own_law(section)) is not None:
         return Comparison(name, unit, law.loss(params, worth), results["val_loss"], "plan_scaling.own_law")
     predicted = predict_loss(params, tokens, worth)
     note = f"{REPLICATION.name}, whose text and tokenizer are others"

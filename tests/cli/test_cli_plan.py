@@ -108,3 +108,15 @@ def test_repeated_data_give_half_lives_on_top_of_the_law(llmforge, tmp_path: Pat
     assert found["fit"]["num_runs"] == 13
     assert 0 < found["repetition"]["objective"] <= found["repetition"]["published_objective"]
     assert "half-life of tokens" in llmforge("plan-scaling", "--fit", table, cwd=tmp_path).stdout
+
+
+def test_a_design_ends_with_the_sweeps_that_train_it(llmforge, tmp_path: Path) -> None:
+    words = (*QUESTION, "--design", "0.05")
+    shown = llmforge(*words, cwd=tmp_path).stdout.splitlines()
+    found = json.loads(llmforge(*words, "--json", cwd=tmp_path).stdout)["design"]
+    commands = [line for line in shown if line.startswith("llmforge sweep")]
+    assert len(commands) == len(found["runs"]) >= 8
+    assert f"--grid train.tokens={found['runs'][0]['settings']['train.tokens']} " in commands[0]
+    assert found["flops"] <= 0.05 * found["target_flops"]
+    refused = llmforge(*QUESTION, "--design", "2", cwd=tmp_path)
+    assert refused.returncode == 2
