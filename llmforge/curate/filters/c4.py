@@ -78,5 +78,5 @@ def _judge_kept(kept: list[str], text: str, limits: C4Section) -> Verdict | Edit
     num_sentences = sum(map(count_sentences, kept))
     if num_sentences < limits.min_sentences:
         return Verdict(f"{limits.rule}.too_few_sentences", num_sentences, limits.min_sentences)
-    edited = "\n".join(kept)
+    edited = "\n".join(kept).strip()
     return Edited(edited) if edited != text else None
