@@ -1,4 +1,4 @@
-"""A checkout of source code: one file is one document, with its path and language."""
+"""A checkout of source code: one file is one document, with its path, its language and the licence that it names."""
 
 import codecs
 import re
@@ -8,6 +8,7 @@ from llmforge.core.documents import Document, document_id
 from llmforge.core.records import BadRecord
 from llmforge.curate.readers.items import BadItem, Item, RawDocument, Reader, ReadOptions, Verdict
 from llmforge.curate.readers.languages import LANGUAGES, VENDORED_FOLDERS
+from llmforge.curate.readers.licenses import find_license
 from llmforge.curate.readers.text import read_whole
 from llmforge.pipeline.inputs import InputFile
 
@@ -32,6 +33,8 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
     if text is None:
         yield BadItem(file.locator, BadRecord.of("invalid_utf8", 0, data))
     else:
+        if license_name := find_license(text):
+            meta["license"] = license_name
         document = Document(document_id(file.source, file.locator, text), text, file.source, meta=meta)
         yield RawDocument(document, file.locator, len(data))
 
