@@ -19,7 +19,7 @@ from llmforge.config.train import TrainSection
 from llmforge.core.hashing import derive_seed
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.local_world import run_in_processes
-from llmforge.parallel.process_group import World, join_world
+from llmforge.parallel.process_group import World
 from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import IGNORE, BuildOptimizer, MicroBatch, Strategy
 
@@ -96,7 +96,7 @@ def run_parity(arch: Architecture, worlds: Sequence[int], *, timeout_s: float = 
     Raises: MachineError if a process fails or the time is over.
     """
     small = shrink(arch)
-    expected = measure(join_world({}), "single", small)
+    expected = run_in_processes(measure_all, 1, ["single"], small, timeout_s=timeout_s)[0]["single"]
     rows = [_compare("single", 1, [expected], expected)]
     for size in worlds:
         names = [name for name in STRATEGIES[size] if not name.startswith("zero") or find_spec("deepspeed")]
