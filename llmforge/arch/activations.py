@@ -1,8 +1,8 @@
 """What the forward pass keeps for the backward pass, in closed form.
 
 Source: Korthikanti et al. 2022, section 4.1, derived anew for attention without stored scores, shared keys, SwiGLU,
-RMSNorm and autocast, which casts its input once for every matrix. The residual stream and the norms stay fp32. On a CPU, bf16 attention out of
-matrix products keeps its scores besides; they are not counted here.
+RMSNorm and autocast, which casts its input once for every matrix. The residual stream and
+the norms stay fp32. On a CPU, bf16 attention out of matrix products keeps its scores besides; they are not counted.
 """
 
 from typing import Literal
