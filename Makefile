@@ -2,8 +2,6 @@
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SETTINGS := configs/demo.yaml
-export OMP_NUM_THREADS ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-slow lint types imports check wheel-test clean

@@ -118,7 +118,8 @@ def _find_source_files(name: str, section: SourceSection) -> list[InputFile]:
             f"a folder's {kind} files end in {', '.join(reader.endings[:8])}",
         )
     others = f"; {len(found) - len(files)} other files are left out" if len(found) > len(files) else ""
-    log.decided(f"source {name}", f"{len(files)} files of type {kind}", reason + others)
+    if section.type == "auto" or others:
+        log.decided(f"source {name}", f"{len(files)} files of type {kind}", reason + others)
     return [to_input(file, base, name) for file in files]
 
 

@@ -31,6 +31,7 @@ from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossS
 from llmforge.parallel.zero_config import STAGES, warn_of_extra, zero_config
 from llmforge.parallel.zero_partitions import Partitions
 
+
 class Zero:
     """A `Strategy` over DeepSpeed; its methods are described there."""
 
