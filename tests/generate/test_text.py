@@ -32,9 +32,9 @@ def save_run(folder, vocab_size=257):
     checkpoint = folder / "train" / "checkpoints" / "step-00000010"
     checkpoint.mkdir(parents=True)
     save_file(dict(model.named_parameters()), checkpoint / "weights.safetensors")
-    write_json(checkpoint / "state.json", {"architecture": asdict(model.arch)})
+    write_json(checkpoint / "state.json", {"architecture": asdict(model.arch), "step": 10})
     files = {path.name: {"size": path.stat().st_size, "sha256": hash_file(path)} for path in checkpoint.iterdir()}
-    write_json(checkpoint / "manifest.json", {"files": files})
+    write_json(checkpoint / "manifest.json", {"schema": 1, "step": 10, "files": files})
     (folder / "tokenize").mkdir()
     byte_tokenizer().save(folder / "tokenize" / "tokenizer.json", folder / "tokenize" / "tokenizer_config.json")
     return folder
