@@ -318,7 +318,8 @@ class TorchNative:
             dist.all_gather_object(of_stages, forms, group=self._groups.along("pipeline"))
             forms = {key: form for stage in of_stages for key, form in (stage or {}).items()}
         order = {name: place for place, name in enumerate(self._shapes)}
-        return dict(sorted(forms.items(), key=lambda item: order[item[0].rpartition("/")[0]]))
+        # By name within a parameter too: a resumed run holds its states in another order than one that began them.
+        return dict(sorted(forms.items(), key=lambda item: (order[item[0].rpartition("/")[0]], item[0])))
 
     def _full_states(self, forms: Mapping[str, Form]) -> Iterator[tuple[str, Tensor]]:
         parts = self._states()

@@ -1,5 +1,6 @@
 """kill -9 at a random moment of any stage, then the same command: the same bytes as an undisturbed run."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -22,12 +23,13 @@ SAME = {"step", "tokens", "loss", "grad_norm", "lr", "data_hash"}
 @pytest.fixture(scope="module")
 def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An undisturbed run, and how long each of its stages took."""
-    folder = tmp_path_factory.mktemp("kill")
-    (folder / "c.yaml").write_text(settings_text(corpus, folder / "runs", "whole"))
+    folder = tmp_path_factory.mktemp("kill") / "whole"
+    folder.mkdir()
+    (folder / "c.yaml").write_text(settings_text(corpus, Path("runs")))
     times = {}
     for stage in STAGES:
         start_s = time.monotonic()
-        done = start(stage, folder, "whole")
+        done = start(stage, folder)
         output = done.communicate(timeout=240)[0]
         assert done.returncode == 0, output
         times[stage] = time.monotonic() - start_s
@@ -35,7 +37,7 @@ def whole(corpus: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def start(stage: str, folder: Path, name: str) -> subprocess.Popen[str]:
+def start(stage: str, folder: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [
             sys.executable,
@@ -44,8 +46,6 @@ def start(stage: str, folder: Path, name: str) -> subprocess.Popen[str]:
             stage,
             "-c",
             "c.yaml",
-            "--set",
-            f"run.name={name}",
             "--set",
             "run.workers=2",
         ],
@@ -75,22 +75,26 @@ def result(folder: Path, stage: str) -> object:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_killed_stage_ends_in_the_same_bytes(whole: Path, stage: str) -> None:
-    expected = result(whole / "runs" / "whole" / stage, stage)
+    """Each seed has a folder of its own with a run of the same name: a run's name stands in recommended.yaml."""
+    expected = result(whole / "runs" / "small" / stage, stage)
     took_s = json.loads((whole / "times.json").read_text())[stage]
     killed = 0
     for seed in SEEDS:
-        run = whole / "runs" / f"killed-{seed}"
-        run.mkdir()
+        folder = whole.parent / f"{stage}-{seed}"
+        run = folder / "runs" / "small"
+        run.mkdir(parents=True)
+        shutil.copy(whole / "c.yaml", folder)
         for before in STAGES[: STAGES.index(stage)]:
-            shutil.copytree(whole / "runs" / "whole" / before, run / before)
-        process = start(stage, whole, run.name)
-        time.sleep(random.Random(f"{stage}-{seed}").uniform(0.2, 0.95) * took_s)
+            shutil.copytree(whole / "runs" / "small" / before, run / before)
+        process = start(stage, folder)
+        time.sleep(random.Random(f"{stage}-{seed}").uniform(0.15, 0.85) * took_s)
         killed += process.poll() is None
-        os.killpg(process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it was done before
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        again = start(stage, whole, run.name)
+        again = start(stage, folder)
         output = again.communicate(timeout=240)[0]
         assert again.returncode == 0, output
         assert result(run / stage, stage) == expected, f"seed {seed}"
-        shutil.rmtree(run)
-    assert killed >= len(SEEDS) // 2
+        shutil.rmtree(folder)
+    assert killed >= 3
