@@ -31,11 +31,9 @@ def test_the_small_model_is_of_the_same_make(preset, kv_heads):
 @pytest.mark.slow
 @pytest.mark.dist
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize(("family", "worlds"), [("gpt2", tuple(STRATEGIES)), ("llama2", (2,))])
-def test_every_strategy_agrees_with_one_process(family, worlds):
-    rows = run_parity(PRESETS[f"{family}-nano"], worlds)
-    assert {row.strategy for row in rows} >= {"single", "ddp", "fsdp", "model", "pipeline", "tensor"}
-    assert worlds == (2,) or {row.strategy for row in rows} >= {"2d", "3d"}
+def test_every_strategy_agrees_with_one_process():
+    rows = run_parity(PRESETS["gpt2-nano"], tuple(STRATEGIES))
+    assert {row.strategy for row in rows} >= {"single", "ddp", "fsdp", "model", "pipeline", "tensor", "2d", "3d"}
     assert {f"{row.strategy} on {row.processes}": row.misses for row in rows if row.misses} == {}
     held = {(row.strategy, row.processes): row.state_bytes for row in rows}
     assert held["fsdp", 2] <= 0.6 * held["ddp", 2]
