@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Json, Sets
+from llmforge.cli.options import Common, Config, Json, Sets
 from llmforge.cli.output import print_json, print_lines
 
 Origin = Annotated[bool, typer.Option("--origin", help="Print each value with where it came from.")]
@@ -23,7 +23,7 @@ def show(config: Config = None, sets: Sets = None, origin: Origin = False, as_js
     from llmforge.config.load import origin_of, to_yaml, walk
     from llmforge.config.problems import dotted
 
-    loaded = resolve(config, sets).loaded
+    loaded = resolve(Common(config, sets)).loaded
     if as_json:
         print_json(loaded.settings.model_dump(mode="json"))
     elif origin:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Debug, Json, Quiet, Sets
+from llmforge.cli.options import Common, Config, Debug, Json, Quiet, Sets
 
 Processes = Annotated[
     list[int] | None, typer.Option("--processes", help="Processes: 2, 4 or 8; may be repeated; all where not given.")
@@ -28,5 +28,5 @@ def parity(
     from llmforge.cli.call import resolve
     from llmforge.cli.comparison import compare_strategies
 
-    call = resolve(config, sets, quiet=quiet, debug=debug, as_json=as_json)
+    call = resolve(Common(config, sets, as_json=as_json, quiet=quiet, debug=debug))
     compare_strategies(call, processes)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict
+from llmforge.cli.options import Common, with_common
 
 Fit = Annotated[
     Path | None,
@@ -28,23 +28,17 @@ def add(app: typer.Typer) -> None:
     )
 
 
+@with_common
 def plan_scaling(
-    config: Config = None,
-    sets: Sets = None,
+    common: Common,
     fit: Fit = None,
     check: Check = None,
     design: Design = None,
-    dry_run: DryRun = False,
-    force: Force = False,
-    strict: Strict = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Plan a training from a budget, a size or the tokens at hand."""
     from llmforge.cli.call import resolve
 
-    call = resolve(config, sets, quiet=quiet, debug=debug, dry_run=dry_run, force=force, strict=strict, as_json=as_json)
+    call = resolve(common)
     if fit is not None:
         from llmforge.cli.fitting import fit_command
 

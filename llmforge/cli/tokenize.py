@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Config, Debug, DryRun, Force, Json, Quiet, Sets, Strict, Workers
+from llmforge.cli.options import Common, Workers, with_common
 
 Data = Annotated[
     str | None,
@@ -22,35 +22,19 @@ def add(app: typer.Typer) -> None:
     )
 
 
+@with_common
 def tokenize(
-    config: Config = None,
-    sets: Sets = None,
+    common: Common,
     data: Data = None,
     compare: Compare = False,
     workers: Workers = None,
-    dry_run: DryRun = False,
-    force: Force = False,
-    strict: Strict = False,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    debug: Debug = False,
 ) -> None:
     """Train a tokenizer and encode the documents."""
     from llmforge.cli.call import resolve
     from llmforge.cli.stages import stage_command
 
     flags = {"tokenize.data": ("--data", data), "run.workers": ("--workers", workers)}
-    call = resolve(
-        config,
-        sets,
-        flags=flags,
-        quiet=quiet,
-        debug=debug,
-        dry_run=dry_run,
-        force=force,
-        strict=strict,
-        as_json=as_json,
-    )
+    call = resolve(common, flags)
     if compare:
         from llmforge.cli.comparing import compare_command
 
