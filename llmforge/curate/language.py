@@ -4,28 +4,26 @@ Source: Joulin et al., Bag of Tricks for Efficient Text Classification; lid.176.
 filters of CCNet and of what followed it.
 """
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
 from llmforge.config.curate import LanguageSection
-from llmforge.core.documents import Document
-from llmforge.curate.readers.items import Verdict
+from llmforge.curate.filters.findings import Condition
+from llmforge.curate.filters.text_stats import TextStats
 
 
-def judge_language(document: Document, limits: LanguageSection) -> Verdict | None:
-    """Drop a document that is not, or not surely, in a language to keep; otherwise note what it is in.
+def examine(stats: TextStats, limits: LanguageSection) -> Iterator[Condition]:
+    """Whether a text is, and surely is, in a language to keep; notes what it is in.
 
     Args:
-        document: gets `language` and `language_score` in its metadata.
+        stats: its `meta` gets `language` and `language_score`.
         limits: languages to keep, and the least score of the best one.
     """
-    language, score = identify(document.text)
-    document.meta.update(language=language, language_score=score)
-    if language not in limits.keep:
-        return Verdict("language_not_kept", language, " ".join(limits.keep))
-    if score < limits.min_score:
-        return Verdict("language_uncertain", score, limits.min_score)
-    return None
+    language, score = identify(stats.text)
+    stats.meta.update(language=language, language_score=score)
+    yield Condition("not_kept", language, " ".join(limits.keep), "in", "keep")
+    yield Condition("uncertain", score, limits.min_score, ">=", "min_score")
 
 
 def identify(text: str) -> tuple[str, float]:

@@ -8,19 +8,17 @@ What a reader already knows to be no document (another type of record, an assign
 a drop too; a record that became part of another one is merged.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 from llmforge.config.curate import CurateSection
-from llmforge.config.curate_rules import RuleSection
 from llmforge.config.schema import Settings
 from llmforge.core.documents import document_id
 from llmforge.core.errors import InputError
 from llmforge.core.records import BadRecord
 from llmforge.curate.extract import ExtractError, Extractor, shared_extractor
-from llmforge.curate.filters.table import Edited, find_filter
+from llmforge.curate.filters.findings import Edited
+from llmforge.curate.filters.table import Rule, find_rule
 from llmforge.curate.filters.text_stats import TextStats
-from llmforge.curate.language import judge_language
 from llmforge.curate.outputs import ShardOutputs
 from llmforge.curate.readers.items import BadItem, ContentKind, Merged, RawDocument, Verdict
 from llmforge.curate.readers.table import find_reader
@@ -75,45 +73,37 @@ class ReadAndFilter:
                 "files": source.end - source.first,
                 "weight": source.section.weight,
                 "limit": source.section.limit,
-                "rules": [rule for names, _ in choose_rules(settings, kind) for rule in names],
+                "rules": [rule.name for rule in choose_rules(settings, kind)],
             }
         return {"sources": sources}
 
 
-Rule = tuple[tuple[str, ...], Callable[[RawDocument, TextStats], Verdict | Edited | None]]
-"""The names that a rule's drops go under, and the rule."""
-
-
 def choose_rules(settings: CurateSection, kind: ContentKind) -> list[Rule]:
-    """The rules for a kind of content, in order: what is measured on natural language judges prose only."""
-    if kind == "code":
-        return []
-    rules: list[Rule] = []
+    """The rules that are made for a kind of content, in order: the address, the language, then those of the text."""
+    rules = [find_rule(limits.rule, limits) for limits in settings.rules]
     if settings.language.keep:
-        names = ("language_not_kept", "language_uncertain")
-        rules.append((names, lambda raw, _: judge_language(raw.document, settings.language)))
-    return rules + [((limits.rule,), _with_limits(limits)) for limits in settings.rules]
-
-
-def _with_limits(limits: RuleSection) -> Callable[[RawDocument, TextStats], Verdict | Edited | None]:
-    judge_text = find_filter(limits.rule)
-    return lambda _, stats: judge_text(stats, limits)
+        rules.insert(0, find_rule("language", settings.language))
+    return sorted((rule for rule in rules if kind in rule.kinds), key=lambda rule: not rule.judges_url)
 
 
 def judge(raw: RawDocument, rules: list[Rule], counts: Counts) -> Verdict | None:
     """The first verdict against a document; None if every rule lets it pass. A rule that edits changes its text."""
-    if not raw.document.text:
+    document = raw.document
+    if not document.text:
         return Verdict("empty_text" if raw.html is None else "no_main_text")
-    stats = TextStats(raw.document.text)
-    for names, rule in rules:
-        for name in names:
-            counts.judge(name, raw.document.source)
-        outcome = rule(raw, stats)
+    stats = TextStats(document.text, document.url, document.meta)
+    for rule in rules:
+        counts.judge(rule.name, document.source)
+        outcome = rule.judge(stats)
         if isinstance(outcome, Verdict):
             return outcome
         if isinstance(outcome, Edited):
-            counts.measures[f"edited_by_{names[0]}"] += 1
-            raw.document.text, stats = outcome.text, TextStats(outcome.text)
+            counts.measures[f"edited_by_{rule.name}"] += 1
+            counts.measures.update({f"{rule.name}.{reason}": count for reason, count in outcome.counts.items()})
+            if not outcome.text:
+                return Verdict(f"{rule.name}.nothing_left")
+            document.text = outcome.text
+            stats = TextStats(outcome.text, document.url, document.meta)
     return None
 
 

@@ -129,9 +129,9 @@ def test_code_is_not_judged_as_prose_and_the_manifest_says_so(tmp_path: Path) ->
     assert [row["text"] for row in result.dropped] == ["too short"]
     described = result.manifest.results["sources"]
     assert {name: (facts["kind"], facts["rules"]) for name, facts in described.items()} == {
-        "source-p": ("prose", ["language_not_kept", "language_uncertain", "gopher_quality"]),
+        "source-p": ("prose", ["language", "gopher_quality"]),
         "source-c": ("code", []),
-        "source-s": ("prose", ["language_not_kept", "language_uncertain", "gopher_quality"]),
+        "source-s": ("prose", ["language", "gopher_quality"]),
     }
 
 

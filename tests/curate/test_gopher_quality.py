@@ -1,10 +1,10 @@
 from typing import Any
 
 import pytest
+from judging import judge
 
 from llmforge.config.curate_rules import GopherQualitySection
 from llmforge.core.errors import SettingsError
-from llmforge.curate.filters.gopher_quality import judge
 from llmforge.curate.filters.text_stats import TextStats
 
 

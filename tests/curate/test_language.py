@@ -5,17 +5,19 @@ import orjson
 import pytest
 
 from llmforge.config.curate import LanguageSection
-from llmforge.core.documents import Document
-from llmforge.curate.language import identify, judge_language
+from llmforge.curate.filters.findings import Edited
+from llmforge.curate.filters.table import find_rule
+from llmforge.curate.filters.text_stats import TextStats
+from llmforge.curate.language import identify
 from llmforge.curate.readers.items import Verdict
 
 ENGLISH = "The committee met in the morning and agreed that the bridge should be built of stone."
 GERMAN = "Der Ausschuss trat am Morgen zusammen und beschloss, dass die Brücke aus Stein gebaut werden soll."
 
 
-def judge(text: str, **limits: object) -> tuple[Verdict | None, dict]:
-    document = Document("0", text, "s")
-    return judge_language(document, LanguageSection(**limits)), document.meta  # type: ignore[arg-type]
+def judge(text: str, **limits: object) -> tuple[Verdict | Edited | None, dict[str, object]]:
+    stats = TextStats(text)
+    return find_rule("language", LanguageSection.model_validate(limits)).judge(stats), stats.meta
 
 
 def test_a_kept_language_stays_and_is_noted() -> None:
@@ -27,7 +29,7 @@ def test_a_kept_language_stays_and_is_noted() -> None:
 
 def test_another_language_goes() -> None:
     verdict, meta = judge(GERMAN, keep=("en", "fr"))
-    assert verdict == Verdict("language_not_kept", "de", "en fr")
+    assert verdict == Verdict("language.not_kept", "de", "en fr")
     assert meta["language"] == "de"
     assert judge(GERMAN, keep=("en", "de"))[0] is None
 
@@ -36,7 +38,7 @@ def test_an_unsure_score_goes_and_the_limit_itself_stays() -> None:
     _, score = identify(ENGLISH)
     assert judge(ENGLISH, keep=("en",), min_score=score)[0] is None
     above = round(score + 0.0001, 4)
-    assert judge(ENGLISH, keep=("en",), min_score=above)[0] == Verdict("language_uncertain", score, above)
+    assert judge(ENGLISH, keep=("en",), min_score=above)[0] == Verdict("language.uncertain", score, above)
 
 
 def test_the_whole_text_is_looked_at_not_its_first_80_characters() -> None:

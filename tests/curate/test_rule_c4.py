@@ -4,12 +4,20 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from judging import judge as decide
 
 from llmforge.config.curate_rules import C4CodeSection, C4PaperSection
-from llmforge.curate.filters.c4 import count_sentences, judge
-from llmforge.curate.filters.table import Edited
+from llmforge.curate.filters.c4 import count_sentences
+from llmforge.curate.filters.findings import Edited
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict
+
+
+def judge(stats: TextStats, limits: C4CodeSection | C4PaperSection) -> Verdict | Edited | None:
+    """What the rule decides, without what it removed."""
+    found = decide(stats, limits)
+    return Edited(found.text) if isinstance(found, Edited) else found
+
 
 CODE, PAPER = C4CodeSection(rule="c4@code"), C4PaperSection(rule="c4@paper")
 SENTENCE = "The river rose in the night."
@@ -104,16 +112,16 @@ def test_page_contents_are_looked_for_everywhere_or_in_lines_that_pass(content):
     word = {"lorem ipsum": "Lorem Ipsum", "curly_bracket": "{"}[content]
     name = content.replace(" ", "_")
     passing, failing = f"{PAGE}\nIn this line is {word} today.", f"{PAGE}\n{word}"
-    assert judge(TextStats(passing), CODE) == Verdict(f"c4@code.{name}")
-    assert judge(TextStats(passing), PAPER) == Verdict(f"c4@paper.{name}")
+    assert judge(TextStats(passing), CODE) == Verdict(f"c4@code.{name}", 1, 0)
+    assert judge(TextStats(passing), PAPER) == Verdict(f"c4@paper.{name}", 1, 0)
     assert judge(TextStats(failing), CODE) == Edited(PAGE)
-    assert judge(TextStats(failing), PAPER) == Verdict(f"c4@paper.{name}")
+    assert judge(TextStats(failing), PAPER) == Verdict(f"c4@paper.{name}", 1, 0)
 
 
 def test_a_bracket_in_a_line_that_names_javascript_goes_with_the_line():
     text = f"{PAGE}\nThe javascript function f() {{ is in this line."
     assert judge(TextStats(text), CODE) == Edited(PAGE)
-    assert judge(TextStats(text), PAPER) == Verdict("c4@paper.curly_bracket")
+    assert judge(TextStats(text), PAPER) == Verdict("c4@paper.curly_bracket", 1, 0)
 
 
 def test_what_edits_take_is_accounted_for(tmp_path, curate):

@@ -2,9 +2,9 @@
 
 import pytest
 from curating import PROSE
+from judging import judge
 
 from llmforge.config.curate_rules import FinewebCodeSection, FinewebPaperSection
-from llmforge.curate.filters.fineweb import judge
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict
 

@@ -2,9 +2,10 @@
 
 import pytest
 from curating import PROSE
+from judging import judge
 
 from llmforge.config.curate_rules import GopherRepetitionSection
-from llmforge.curate.filters.gopher_repetition import judge, measure_later_copies, measure_literally
+from llmforge.curate.filters.gopher_repetition import measure_later_copies, measure_literally
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict
 

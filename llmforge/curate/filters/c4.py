@@ -16,11 +16,11 @@ Datasets, c4_utils.
 """
 
 import re
+from collections.abc import Iterator
 
 from llmforge.config.curate_rules import C4Section
-from llmforge.curate.filters.table import Edited
+from llmforge.curate.filters.findings import Condition, Edited, Finding, Removal
 from llmforge.curate.filters.text_stats import TextStats
-from llmforge.curate.readers.items import Verdict
 
 _CITATION = re.compile(r"\[\d*]|\[edit]|\[citation needed]")
 _POLICY = re.compile(r"terms of use|privacy policy|cookie policy|uses cookies|use of cookies|use cookies")
@@ -30,21 +30,38 @@ _SENTENCE_END = re.compile(
 _TERMINAL = (".", "?", "!", '"')
 
 
-def judge(stats: TextStats, limits: C4Section) -> Verdict | Edited | None:
-    """The lines that stay, as a new text if it differs; or why the page is dropped."""
-    whole_page = limits.rule == "c4@paper"
-    if whole_page and (found := _judge_content(stats.text, limits)):
-        return found
-    kept = []
-    for line in map(str.strip, stats.text.splitlines()):
-        clean = _CITATION.sub("", line)
-        if not _is_sentence_line(clean, len((line if whole_page else clean).split()), limits):
+def examine(stats: TextStats, limits: C4Section) -> Iterator[Finding]:
+    """What the page must not hold, the lines that stay, and whether they are enough."""
+    if limits.rule == "c4@paper":
+        yield from _examine_content(stats.text.splitlines(), by_paper=True)
+    kept, passed, removed = _sort_lines(stats.text, limits)
+    if limits.rule == "c4@code":
+        yield from _examine_content(passed, by_paper=False)
+    text = "\n".join(kept).strip()
+    if text != stats.text:
+        yield Edited(text, tuple(removed))
+    num_sentences = sum(map(count_sentences, kept))
+    yield Condition("too_few_sentences", num_sentences, limits.min_sentences, ">=", "min_sentences")
+
+
+def _sort_lines(text: str, limits: C4Section) -> tuple[list[str], list[str], list[Removal]]:
+    """Lines that stay; lines that pass the tests of form, notices among them; and what is taken out."""
+    kept, passed, removed = [], [], []
+    for line in map(str.strip, text.splitlines()):
+        clean = _CITATION.sub("", line) if "[" in line else line
+        words = clean.split()
+        num_words = len(line.split()) if limits.rule == "c4@paper" and clean is not line else len(words)
+        if fault := _find_fault(clean, words, num_words, limits):
+            removed.append(Removal(fault, line))
             continue
-        if not whole_page and (found := _judge_content(clean, limits)):
-            return found
-        if not _is_notice(clean):
-            kept.append(clean)
-    return _judge_kept(kept, stats.text, limits)
+        passed.append(clean)
+        if fault := _find_notice(clean.lower()):
+            removed.append(Removal(fault, line))
+            continue
+        kept.append(clean)
+        if clean != line:
+            removed.extend(Removal("citation", mark) for mark in _CITATION.findall(line))
+    return kept, passed, removed
 
 
 def count_sentences(line: str) -> int:
@@ -52,31 +69,25 @@ def count_sentences(line: str) -> int:
     return max(len(_SENTENCE_END.findall(line)), 1)
 
 
-def _is_sentence_line(line: str, num_words: int, limits: C4Section) -> bool:
-    return (
-        (not limits.terminal_punctuation or (line.endswith(_TERMINAL) and not line.endswith("...")))
-        and num_words >= limits.min_words_per_line
-        and max(map(len, line.split()), default=0) <= limits.max_word_length
-    )
+def _find_fault(line: str, words: list[str], num_words: int, limits: C4Section) -> str | None:
+    """Why a line is no sentence."""
+    if limits.terminal_punctuation and (not line.endswith(_TERMINAL) or line.endswith("...")):
+        return "no_end_mark"
+    if num_words < limits.min_words_per_line:
+        return "few_words"
+    return "long_word" if max(map(len, words), default=0) > limits.max_word_length else None
 
 
-def _is_notice(line: str) -> bool:
-    lowered = line.lower()
-    return "javascript" in lowered or _POLICY.search(lowered) is not None
+def _find_notice(lowered: str) -> str | None:
+    """What a line speaks of that has nothing to do with the page."""
+    if "javascript" in lowered:
+        return "javascript"
+    return "policy" if _POLICY.search(lowered) else None
 
 
-def _judge_content(text: str, limits: C4Section) -> Verdict | None:
-    if "lorem ipsum" in text.lower():
-        return Verdict(f"{limits.rule}.lorem_ipsum")
-    # The code looks for scripts after it has taken out the lines that name them.
-    if "{" in text and (limits.rule == "c4@paper" or "javascript" not in text.lower()):
-        return Verdict(f"{limits.rule}.curly_bracket")
-    return None
-
-
-def _judge_kept(kept: list[str], text: str, limits: C4Section) -> Verdict | Edited | None:
-    num_sentences = sum(map(count_sentences, kept))
-    if num_sentences < limits.min_sentences:
-        return Verdict(f"{limits.rule}.too_few_sentences", num_sentences, limits.min_sentences)
-    edited = "\n".join(kept).strip()
-    return Edited(edited) if edited != text else None
+def _examine_content(lines: list[str], by_paper: bool) -> Iterator[Condition]:
+    """Filler and code, of which a page must hold none; the code looks for scripts in lines that name none."""
+    fillers = [line for line in lines if "lorem ipsum" in line.lower()]
+    yield Condition("lorem_ipsum", len(fillers), 0, "<=", offender=lambda: fillers[0] if fillers else "")
+    braces = [line for line in lines if "{" in line and (by_paper or "javascript" not in line.lower())]
+    yield Condition("curly_bracket", len(braces), 0, "<=", offender=lambda: braces[0] if braces else "")

@@ -14,44 +14,39 @@ spaCy.
 Source: Penedo et al., The FineWeb Datasets, arXiv 2406.17557, section 3.6; datatrove, FineWebQualityFilter.
 """
 
-from collections.abc import Callable
-from operator import ge, gt, le, lt
+from collections.abc import Iterator
 
 from llmforge.config.curate_rules import FinewebCodeSection, FinewebPaperSection
+from llmforge.curate.filters.findings import Condition, Relation
 from llmforge.curate.filters.gopher_repetition import find_later_copies
 from llmforge.curate.filters.text_stats import TextStats
-from llmforge.curate.readers.items import Verdict
 
 _TERMINAL = (".", "?", "!", '"', "'")
 
 
-def judge(stats: TextStats, limits: FinewebPaperSection | FinewebCodeSection) -> Verdict | None:
-    """The first condition that a text violates; None if it meets them all."""
+def examine(stats: TextStats, limits: FinewebPaperSection | FinewebCodeSection) -> Iterator[Condition]:
+    """The conditions in the order of the code."""
     by_code = isinstance(limits, FinewebCodeSection)
-    too_few: Callable[[float, float], bool] = lt if by_code else le
-    too_many: Callable[[float, float], bool] = gt if by_code else ge
+    enough: Relation = ">=" if by_code else ">"
+    few: Relation = "<=" if by_code else "<"
     lines = [line for line in stats.text.split("\n") if line.strip()] if by_code else stats.lines
-    if not lines:
-        return Verdict(f"{limits.rule}.no_line", 0, 1)
-    punctuated = sum(line.endswith(_TERMINAL) for line in lines) / len(lines)
-    if too_few(punctuated, limits.min_punctuated_lines):
-        return _violated(limits.rule, "too_few_punctuated_lines", punctuated, limits.min_punctuated_lines)
-    short = sum(len(line) <= limits.short_line_chars for line in lines) / len(lines)
-    if too_many(short, limits.max_short_lines):
-        return _violated(limits.rule, "too_many_short_lines", short, limits.max_short_lines)
+    yield Condition("no_line", len(lines), 1, ">=")
+    num_lines = max(len(lines), 1)
+    punctuated = sum(line.endswith(_TERMINAL) for line in lines) / num_lines
+    yield Condition("too_few_punctuated_lines", punctuated, limits.min_punctuated_lines, enough, "min_punctuated_lines")
+    short = sum(len(line) <= limits.short_line_chars for line in lines) / num_lines
+    yield Condition("too_many_short_lines", short, limits.max_short_lines, few, "max_short_lines")
+    copies = find_later_copies(lines)
     num_chars = len(stats.text) - stats.text.count("\n")
-    copied = sum(map(len, find_later_copies(lines))) / num_chars
-    if too_many(copied, limits.max_duplicate_line_chars):
-        return _violated(limits.rule, "duplicate_line_chars", copied, limits.max_duplicate_line_chars)
-    return _judge_line_ends(stats, limits) if isinstance(limits, FinewebCodeSection) else None
-
-
-def _judge_line_ends(stats: TextStats, limits: FinewebCodeSection) -> Verdict | None:
-    ends_a_word = stats.text.count("\n") / max(len(stats.tokens), 1)
-    if ends_a_word > limits.max_line_ends_per_word:
-        return _violated(limits.rule, "too_many_line_ends", ends_a_word, limits.max_line_ends_per_word)
-    return None
-
-
-def _violated(rule: str, condition: str, value: float, limit: float) -> Verdict:
-    return Verdict(f"{rule}.{condition}", round(value, 6), limit)
+    yield Condition(
+        "duplicate_line_chars",
+        sum(map(len, copies)) / max(num_chars, 1),
+        limits.max_duplicate_line_chars,
+        few,
+        "max_duplicate_line_chars",
+        lambda: max(copies, key=len, default=""),
+    )
+    if isinstance(limits, FinewebCodeSection):
+        ends = stats.text.count("\n") / max(len(stats.tokens), 1)
+        limit = limits.max_line_ends_per_word
+        yield Condition("too_many_line_ends", ends, limit, "<=", "max_line_ends_per_word")

@@ -22,8 +22,8 @@ from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
 from llmforge.config.curate_rules import GopherRepetitionSection
+from llmforge.curate.filters.findings import Condition
 from llmforge.curate.filters.text_stats import TextStats
-from llmforge.curate.readers.items import Verdict
 
 _TOP_SIZES = (2, 3, 4)
 _DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
@@ -34,14 +34,12 @@ Measure = tuple[str, float]
 """The name of a measure, which is that of its limit without `max_`, and its value."""
 
 
-def judge(stats: TextStats, limits: GopherRepetitionSection) -> Verdict | None:
-    """The first measure past its limit; None if there is none. Nothing is measured after it."""
+def examine(stats: TextStats, limits: GopherRepetitionSection) -> Iterator[Condition]:
+    """The measures of the variant, in its order."""
     measure = measure_literally if limits.rule == "gopher_repetition@dclm" else measure_later_copies
     for name, value in measure(stats):
-        limit = getattr(limits, f"max_{name}")
-        if value > limit:
-            return Verdict(f"{limits.rule}.{name}", round(value, 6), limit)
-    return None
+        setting = f"max_{name}"
+        yield Condition(name, value, getattr(limits, setting), "<=", setting)
 
 
 def measure_literally(stats: TextStats) -> Iterator[Measure]:

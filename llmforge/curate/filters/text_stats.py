@@ -2,6 +2,7 @@
 
 import re
 from functools import cached_property
+from typing import Any
 
 _PLAIN_WORD = re.compile(r"\w+(?:['\u2019.]\w+)*")
 _TOKEN = re.compile(r"\w+(?:['\u2019.]\w+)*|[^\w\s]")
@@ -9,10 +10,15 @@ _PARAGRAPH_END = re.compile(r"\n{2,}")
 
 
 class TextStats:
-    """A text and its parts; the parts are made on demand and shared by the rules that judge the text."""
+    """A document's text and its parts; the parts are made on demand and shared by the rules that judge it.
 
-    def __init__(self, text: str) -> None:
+    `meta` is the document's own, in which a rule may note what it found (a language, a score).
+    """
+
+    def __init__(self, text: str, url: str = "", meta: dict[str, Any] | None = None) -> None:
         self.text = text
+        self.url = url
+        self.meta = {} if meta is None else meta
 
     @cached_property
     def words(self) -> list[str]:

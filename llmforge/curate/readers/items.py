@@ -11,8 +11,8 @@ from llmforge.core.records import BadRecord, Record
 from llmforge.pipeline.document_files import to_document
 from llmforge.pipeline.inputs import InputFile
 
-ContentKind = Literal["prose", "code"]
-"""Rules on natural language judge prose only."""
+ContentKind = Literal["prose", "code", "maths"]
+"""What a rule may be made for; maths is LaTeX and what is like it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Reader:
     Attributes:
         endings: names that a folder's files of this kind end in; a file that is named itself may have any.
         read: the items of one file, in order, in bounded memory.
-        kind: whether the text is prose or code.
+        kind: what the text is.
         left_out: folders of this name are left out.
     """
 

@@ -58,4 +58,4 @@ def _drop_comments(text: str) -> str:
     return "\n".join(lines)
 
 
-READER = Reader((".tex", ".latex", ".ltx"), read)
+READER = Reader((".tex", ".latex", ".ltx"), read, kind="maths")
