@@ -128,7 +128,7 @@ def stage_weights(arch: Architecture, stages: int, place: int) -> list[Weight]:
     layers = arch.layers // stages + (1 if place < arch.layers % stages else 0)
     held = []
     for weight in list_weights(arch):
-        if weight.copies == arch.layers and weight.name.startswith("blocks"):
+        if weight.in_block:
             held.append(Weight(weight.name, weight.role, weight.inputs, weight.outputs, weight.bias, layers))
         elif weight.name in ("final_norm", "head"):
             held += [weight] if place == stages - 1 else []

@@ -49,6 +49,11 @@ class Weight:
         return self.each * self.copies
 
     @property
+    def in_block(self) -> bool:
+        """Whether every layer has one."""
+        return self.name.startswith("blocks.")
+
+    @property
     def formula(self) -> str:
         """How `each` comes about, in numbers."""
         product = f"{self.outputs:,}" if self.role == "norm" else f"{self.inputs:,} x {self.outputs:,}"

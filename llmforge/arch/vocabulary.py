@@ -12,8 +12,7 @@ Source: Tao et al. 2024, "Scaling Laws with Vocabulary: Larger Models Deserve La
 
 import math
 from dataclasses import dataclass
-
-import numpy as np
+from itertools import pairwise
 
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import PRESETS, resolve_architecture
@@ -110,8 +109,15 @@ def _with_width(others: float, reason: str) -> tuple[float, float, str]:
     """With the width of a GPT-3 of that size: between the published sizes on a logarithmic scale."""
     models = [arch for name, arch in PRESETS.items() if name.startswith("gpt3-")]
     published = [(count_parameters(arch).without_embeddings, arch.dim) for arch in models]
-    sizes, widths = np.log(np.array(sorted(published))).T
-    return others, float(np.exp(np.interp(math.log(others), sizes, widths))), reason
+    return others, _interpolate(others, sorted(published)), reason
+
+
+def _interpolate(value: float, points: list[tuple[int, int]]) -> float:
+    """Between points on logarithmic axes; beyond them, the value of the nearest."""
+    value = min(max(value, points[0][0]), points[-1][0])
+    (low, at_low), (high, at_high) = next(pair for pair in pairwise(points) if value <= pair[1][0])
+    share = math.log(value / low) / math.log(high / low)
+    return at_low * (at_high / at_low) ** share
 
 
 def _round_up(size: int, multiple: int) -> int:

@@ -3,12 +3,9 @@
 import textwrap
 from typing import Any
 
-from llmforge.cli import stages
 from llmforge.cli.call import Call
 from llmforge.cli.output import print_json, print_lines, table
 from llmforge.config.load import write_run_yaml
-from llmforge.pipeline.build import BuildOptions
-from llmforge.pipeline.lock import run_lock
 from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
 from llmforge.plan_scaling.plan import Plan
 from llmforge.plan_scaling.rows import Row
@@ -25,6 +22,11 @@ def plan_command(call: Call) -> None:
     if call.dry_run:
         _show(plan, {}, call.as_json)
         return
+    # A what-if answers in under half a second; what writes artifacts is imported when one is written.
+    from llmforge.cli import stages
+    from llmforge.pipeline.build import BuildOptions
+    from llmforge.pipeline.lock import run_lock
+
     with run_lock(settings.run_folder):
         write_run_yaml(settings)
         built = stages.build(_NAME, settings, BuildOptions(call.force, always=call.force, strict=call.strict))

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmforge.arch.architecture import Architecture
-from llmforge.arch.params import count_parameters
+from llmforge.arch.params import list_weights
 from llmforge.arch.presets import family_of, preset, resolve_architecture
 from llmforge.config.model import ModelSection
 from llmforge.core.errors import SettingsError
@@ -44,16 +44,9 @@ def nearest_shape(family: ModelSection, vocab_size: int, params: float) -> Shape
 
     Returns: the smallest or the largest shape where the wanted size is beyond them.
     """
-    return min(legal_shapes(family, vocab_size, params), key=lambda shape: _cost(shape, params))
-
-
-def legal_shapes(family: ModelSection, vocab_size: int, params: float) -> Iterator[Shape]:
-    """For every width, the shape whose number of layers comes closest to a wanted size."""
-    for width in widths(family, vocab_size, params):
-        layers = 1 + round((params - width.one_layer) / width.each_layer)
-        model = width.model.model_copy(update={"layers": min(max(layers, MIN_LAYERS), MAX_LAYERS)})
-        arch = resolve_architecture(model, vocab_size)
-        yield Shape(model, arch, count_parameters(arch).total)
+    best = min(widths(family, vocab_size, params), key=lambda width: _cost(width, params))
+    model = best.model.model_copy(update={"layers": best.layers_for(params)})
+    return Shape(model, resolve_architecture(model, vocab_size), best.params(best.layers_for(params)))
 
 
 @dataclass(frozen=True)
@@ -68,6 +61,10 @@ class Width:
         """Parameters with a number of layers: exact, as every layer has the same."""
         return self.one_layer + (layers - 1) * self.each_layer
 
+    def layers_for(self, params: float) -> int:
+        """The number of layers that comes closest to a wanted size (count)."""
+        return min(max(1 + round((params - self.one_layer) / self.each_layer), MIN_LAYERS), MAX_LAYERS)
+
 
 def widths(family: ModelSection, vocab_size: int, params: float) -> Iterator[Width]:
     """Every width of a family, for models of about a size (parameters), which decides the context if it is open."""
@@ -76,14 +73,11 @@ def widths(family: ModelSection, vocab_size: int, params: float) -> Iterator[Wid
         sizes = {"dim": dim, "context": context, "ffn_dim": None, **_heads(family, dim)}
         model = family.model_copy(update={"preset": family_of(family), **sizes})
         try:
-            one, two = (_count(model, layers, vocab_size) for layers in (1, 2))
+            weights = list_weights(resolve_architecture(model.model_copy(update={"layers": 1}), vocab_size))
         except SettingsError:  # heads that this family cannot share keys among
             continue
-        yield Width(model, one, two - one)
-
-
-def _count(model: ModelSection, layers: int, vocab_size: int) -> int:
-    return count_parameters(resolve_architecture(model.model_copy(update={"layers": layers}), vocab_size)).total
+        each = sum(weight.total for weight in weights if weight.in_block)
+        yield Width(model, sum(weight.total for weight in weights), each)
 
 
 def _dims() -> Iterator[int]:
@@ -101,8 +95,8 @@ def _heads(family: ModelSection, dim: int) -> dict[str, int]:
     return {"heads": dim // head_dim, **single_key}
 
 
-def _cost(shape: Shape, params: float) -> float:
-    size = abs(math.log(shape.params / params))
+def _cost(width: Width, params: float) -> float:
+    layers = width.layers_for(params)
+    size = abs(math.log(width.params(layers) / params))
     usual = _ASPECT if params < _LARGE_PARAMS else _LARGE_ASPECT
-    aspect = abs(math.log2(shape.arch.dim / shape.arch.layers / usual))
-    return size + _ASPECT_COST * aspect
+    return size + _ASPECT_COST * abs(math.log2((width.model.dim or 1) / layers / usual))
