@@ -11,7 +11,8 @@ from pathlib import Path
 
 from llmforge.core.compression import COMPRESSIONS, read_chunks
 from llmforge.core.errors import InputError
-from llmforge.core.records import BOM, UTF16_BOMS, BadRecord, Line, Record, split_lines
+from llmforge.core.lines import BOM, UTF16_BOMS, Line, split_lines
+from llmforge.core.records import BadRecord, Record
 
 CSV_ENDINGS = tuple(name + packed for name in (".csv", ".tsv") for packed in ("", *COMPRESSIONS))
 _DELIMITERS = (",", "\t", ";")

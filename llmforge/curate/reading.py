@@ -7,7 +7,7 @@ from pathlib import Path
 
 from llmforge.core.documents import Document, document_id
 from llmforge.core.errors import InputError
-from llmforge.core.records import is_parquet
+from llmforge.core.parquet import is_parquet
 from llmforge.curate.readers.items import Item, RawDocument, Reader, ReadOptions, Verdict
 from llmforge.curate.readers.table import find_reader
 from llmforge.pipeline.inputs import InputFile

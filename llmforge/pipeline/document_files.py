@@ -9,7 +9,9 @@ from typing import Any
 
 from llmforge.core.documents import Document, document_id
 from llmforge.core.errors import InputError
-from llmforge.core.records import BadRecord, Record, find_text, is_jsonl, is_parquet, read_records
+from llmforge.core.jsonl import is_jsonl, read_jsonl
+from llmforge.core.parquet import is_parquet, read_parquet
+from llmforge.core.records import BadRecord, Record, find_text
 from llmforge.pipeline.inputs import InputFile
 
 _DOCUMENT_KEYS = {"id", "text", "source", "url", "meta"}
@@ -73,7 +75,11 @@ def read_document_file(file: InputFile, *, column: str | None, max_record_bytes:
         max_record_bytes: a larger record is bad.
     Raises: InputError if a Parquet file has no such column.
     """
-    for record in read_records(file.path, max_record_bytes=max_record_bytes, column=column):
+    if is_parquet(file.path):
+        records = read_parquet(file.path, max_record_bytes=max_record_bytes, column=column)
+    else:
+        records = read_jsonl(file.path, max_record_bytes=max_record_bytes)
+    for record in records:
         yield to_document(record, file.source, file.locator, column) if isinstance(record, Record) else record
 
 

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from llmforge.core.errors import InputError
-from llmforge.core.records import BadRecord, Record, find_text, parse_object, read_jsonl, read_parquet
+from llmforge.core.jsonl import parse_object, read_jsonl
+from llmforge.core.parquet import read_parquet
+from llmforge.core.records import BadRecord, Record, find_text
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")

@@ -150,7 +150,7 @@ MEMORY_OF_A_LONG_LINE = """
 import resource, sys
 from collections import Counter
 from pathlib import Path
-from llmforge.core.records import read_jsonl
+from llmforge.core.jsonl import read_jsonl
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 errors = Counter(getattr(record, "error", "good") for record in read_jsonl(Path(sys.argv[1]), max_record_bytes=8 << 20))
 print(dict(errors), (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from llmforge.core.errors import InputError, MachineError
-from llmforge.core.records import TEXT_COLUMNS, BadRecord, Record, to_record
+from llmforge.core.parquet import to_record
+from llmforge.core.records import TEXT_COLUMNS, BadRecord, Record
 from llmforge.curate.readers.items import Item, Reader, ReadOptions, from_records
 from llmforge.pipeline.inputs import InputFile
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llmforge.core.records import JSONL_ENDINGS, read_jsonl
+from llmforge.core.jsonl import JSONL_ENDINGS, read_jsonl
 from llmforge.curate.readers.items import Item, Reader, ReadOptions, from_records
 from llmforge.pipeline.inputs import InputFile
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from llmforge.core.records import read_parquet
+from llmforge.core.parquet import read_parquet
 from llmforge.curate.readers.items import Item, Reader, ReadOptions, from_records
 from llmforge.pipeline.inputs import InputFile
 
