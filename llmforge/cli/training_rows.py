@@ -16,14 +16,15 @@ from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
 from llmforge.tokenize.inspection import is_run
 from llmforge.tokenize.packing import compare_packings
+from llmforge.tokenize.rows import Piece, SourceStream, open_streams
 from llmforge.tokenize.token_store import DocumentSpan, Split, TokenStore
 from llmforge.tokenize.tokenizer import Tokenizer, load_tokenizer
-from llmforge.train.data import SourceStream, TrainingData, open_streams
+from llmforge.train.data import open_training_data
 from llmforge.train.follow import follow_plan
-from llmforge.train.plan import resolve_model, source_weights
+from llmforge.train.plan import resolve_model
 
-_Place = tuple[int, SourceStream, int, int]
-"""A row's number, its source, its first token there and its tokens (count)."""
+_Place = tuple[int, SourceStream, list[Piece]]
+"""A row's number, its source, and the ranges of it that the row consists of."""
 
 
 @dataclass(frozen=True)
@@ -74,27 +75,24 @@ def _settings_of(run: Path) -> Settings:
 
 
 def _training_order(store: TokenStore, context: int, settings: Settings, first: int) -> Iterator[_Place]:
-    data, streams = TrainingData(store, context, source_weights(settings), settings.run.seed), open_streams(store)
-    for number in itertools.count(first):
-        (source,), (window,) = data.order.draw(np.array([number], dtype=np.int64))
-        yield number, streams[int(source)], int(window) * context, context + 1
+    data = open_training_data(settings, store, context)
+    return ((number, *data.pieces(number)) for number in itertools.count(first))
 
 
 def _in_order(store: TokenStore, context: int, first: int) -> Iterator[_Place]:
     every = (
-        (stream, start, min(context, stream.num_tokens - start))
+        (stream, [(start, min(context, stream.num_tokens - start))])
         for stream in open_streams(store)
         for start in range(0, stream.num_tokens, context)
     )
     return ((number, *place) for number, place in enumerate(islice(every, first, None), first))
 
 
-def _row(number: int, stream: SourceStream, start: int, length: int, tokenizer: Tokenizer) -> Row:
-    tokens = stream.read(start, length)
-    ends = np.flatnonzero(tokens == tokenizer.eos_id) + 1
-    pieces = [piece for piece in np.split(tokens, ends) if len(piece)]
-    documents = stream.documents(start, length)
-    parts = [_part(document, piece, tokenizer) for document, piece in zip(documents, pieces, strict=True)]
+def _row(number: int, stream: SourceStream, pieces: list[Piece], tokenizer: Tokenizer) -> Row:
+    parts = []
+    for piece in pieces:
+        held = np.split(stream.read(*piece), np.cumsum(stream.parts(*piece))[:-1])
+        parts += [_part(*one, tokenizer) for one in zip(stream.documents(*piece), held, strict=True)]
     return Row(number, stream.name, parts)
 
 
@@ -118,8 +116,7 @@ def row_lines(row: Row) -> list[str]:
 def compare_packing(run: Path, split: Split) -> tuple[int, dict[str, dict[str, Any]]]:
     """The run's context, and what both ways of filling rows with its documents cost, by name."""
     store, context = TokenStore.open(_tokenized(run), split), resolve_model(follow_plan(_settings_of(run))).context
-    lengths = [np.diff(store.ends(number), prepend=0) for number in range(len(store.shards))]
-    reports = compare_packings(np.cumsum(np.concatenate(lengths)), context)
+    reports = compare_packings([stream.ends() for stream in open_streams(store)], context)
     return context, {name: asdict(report) for name, report in reports.items()}
 
 
@@ -127,7 +124,7 @@ def packing_lines(context: int, reports: dict[str, dict[str, Any]]) -> list[str]
     """One line for each way of packing."""
     rows = [[f"packing, context {context:,}", "rows", "broken documents", "padding"]]
     rows += [
-        [name.replace("_", " "), count(one["num_rows"]), f"{one['broken_documents']:.1%}", f"{one['padding']:.1%}"]
+        [name, count(one["num_rows"]), f"{one['broken_documents']:.1%}", f"{one['padding']:.1%}"]
         for name, one in reports.items()
     ]
     return table(rows)

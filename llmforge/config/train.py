@@ -93,6 +93,12 @@ class TrainSection(Section):
     global_batch_tokens: int = Field(16384, ge=1, description="tokens of one optimizer step, over all processes")
     micro_batch_sequences: int = execution(8, ge=1, description="sequences in one forward pass of a process")
     tokens: int | Literal["auto"] = execution("auto", description="training tokens; auto: from the plan")
+    packing: Literal["concatenate", "best_fit"] = Field(
+        "concatenate", description="rows: documents end to end, cut anywhere; best_fit: cut if longer than a row only"
+    )
+    document_mask: bool = Field(
+        False, description="attention stays within a document, and learned positions begin anew with each"
+    )
     precision: Literal["auto", "fp32", "bf16"] = execution("auto", description="auto: the faster one, measured")
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this global norm")
     optimizer: OptimizerSection = OptimizerSection()

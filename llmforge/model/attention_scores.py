@@ -20,7 +20,7 @@ def attend(q_BHTD: Tensor, k_BHSD: Tensor, v_BHSD: Tensor, bias: Tensor | None, 
     and plain matrix products, which use the processor's bf16 units, half as long: there, attention is made of these.
 
     Args:
-        bias: added to the scores, one for all heads or one each; None: plain causal attention.
+        bias: added to the scores, one for all sequences and heads or one each; None: plain causal attention.
         dropout_p: share of the weights that is dropped.
     """
     if _wants_matrices(q_BHTD, k_BHSD):

@@ -7,6 +7,7 @@ import math
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from llmforge.arch.architecture import Architecture
 
@@ -39,24 +40,38 @@ def alibi_slopes(heads: int) -> list[float]:
     return slopes + [2 ** (-8 * (2 * i + 1) / (2 * power)) for i in range(heads - power)]
 
 
-def attention_bias(arch: Architecture, query_T: Tensor, key_S: Tensor, *, banded: bool) -> Tensor | None:
+def places_in_documents(documents_BT: Tensor) -> Tensor:
+    """Positions that begin anew with each document: the place of a token among those of its own number, (B, T)."""
+    place_T = torch.arange(documents_BT.shape[1], device=documents_BT.device)
+    begins_BT = F.pad(documents_BT[:, 1:] != documents_BT[:, :-1], (1, 0))
+    return place_T - (place_T * begins_BT).cummax(1).values
+
+
+def attention_bias(
+    arch: Architecture, query_T: Tensor, key_S: Tensor, *, banded: bool, documents_BT: Tensor | None = None
+) -> Tensor | None:
     """What is added to the attention scores: 0 or an ALiBi penalty where a query may look, -inf where it may not.
 
     Args:
         arch: its `positions` and `band_tokens` count.
         query_T, key_S: positions of queries and keys in the sequence, int64.
         banded: whether this block sees the last `band_tokens` tokens only.
+        documents_BT: a query sees the keys of its own document only (T = S then); None: all of them.
 
-    Returns: fp32 of shape (H, T, S) for ALiBi and (T, S) otherwise; None where plain causal attention says it all.
+    Returns: fp32 of shape (H, T, S) for ALiBi and (T, S) otherwise, with documents (B, H, T, S) and (B, 1, T, S);
+        None where plain causal attention says it all.
     """
     band = arch.band_tokens if banded else None
     square = len(query_T) == len(key_S)
-    if arch.positions != "alibi" and (band is None or band >= len(key_S)) and (square or len(query_T) == 1):
+    causal = (band is None or band >= len(key_S)) and (square or len(query_T) == 1)
+    if causal and arch.positions != "alibi" and documents_BT is None:
         return None
     back_TS = query_T[:, None] - key_S
-    hidden_TS = (back_TS < 0) if band is None else (back_TS < 0) | (back_TS >= band)
-    bias_TS = torch.zeros(back_TS.shape, device=back_TS.device).masked_fill(hidden_TS, -math.inf)
+    hidden = (back_TS < 0) if band is None else (back_TS < 0) | (back_TS >= band)
+    if documents_BT is not None:
+        hidden = hidden | (documents_BT[:, None, :, None] != documents_BT[:, None, None, :])
+    bias = torch.zeros(hidden.shape, device=hidden.device).masked_fill(hidden, -math.inf)
     if arch.positions != "alibi":
-        return bias_TS
+        return bias
     slope_H = torch.tensor(alibi_slopes(arch.heads), device=back_TS.device)
-    return bias_TS - slope_H[:, None, None] * back_TS.clamp(min=0)
+    return bias - slope_H[:, None, None] * back_TS.clamp(min=0)

@@ -14,7 +14,7 @@ from llmforge.arch.architecture import Architecture
 from llmforge.model.attention_scores import attend
 from llmforge.model.cache import KeyValueCache
 from llmforge.model.loss import CrossEntropy, cross_entropy_sum, token_loss_sum
-from llmforge.model.positions import attention_bias, rotary_angles, rotate
+from llmforge.model.positions import attention_bias, places_in_documents, rotary_angles, rotate
 
 
 @dataclass(frozen=True)
@@ -130,13 +130,21 @@ class Transformer(nn.Module):
         if self.arch.tied and self.head is not None and self.embedding is not None:
             self.head.weight = self.embedding.weight
 
-    def forward(self, x: Tensor, targets_BT: Tensor | None = None, cache: KeyValueCache | None = None) -> Tensor:
+    def forward(
+        self,
+        x: Tensor,
+        targets_BT: Tensor | None = None,
+        cache: KeyValueCache | None = None,
+        documents_BT: Tensor | None = None,
+    ) -> Tensor:
         """Logits, or the sum of the token losses.
 
         Args:
             x: token ids (B, T); hidden states (B, T, C) in a pipeline stage without the embedding.
             targets_BT: tokens that follow, `loss.IGNORE` where there is no loss; None: return logits.
             cache: what earlier passes read; this pass goes on behind it.
+            documents_BT: the document mask, int64: tokens see only those before them that have their number, and
+                learned positions begin anew where the number changes; None: a sequence is one document.
 
         Returns: logits (B, T, V) of real tokens (padding of the vocabulary is never predicted), or the loss sum (nats,
             fp32), or hidden states (B, T, C) in a stage without the head.
@@ -144,8 +152,9 @@ class Transformer(nn.Module):
         start = cache.num_tokens if cache is not None else 0
         key_S = torch.arange(start + x.shape[1], device=x.device)
         query_T = key_S[start:]
-        x_BTC = self._embed(x, query_T) if self.embedding is not None else x
-        order = self._order(query_T, key_S)
+        places = query_T if documents_BT is None else places_in_documents(documents_BT)
+        x_BTC = self._embed(x, places) if self.embedding is not None else x
+        order = self._order(query_T, key_S, documents_BT)
         for block in self.blocks.values():
             x_BTC = block(x_BTC, order, cache)
         if self.final_norm is None or self.head is None:
@@ -161,20 +170,23 @@ class Transformer(nn.Module):
             cross_entropy=self.cross_entropy,
         )
 
-    def _embed(self, tokens_BT: Tensor, query_T: Tensor) -> Tensor:
+    def _embed(self, tokens_BT: Tensor, places: Tensor) -> Tensor:
         assert self.embedding is not None
         x_BTC = self.embedding(tokens_BT)
         if self.position is not None:
-            x_BTC = x_BTC + self.position(query_T)
+            x_BTC = x_BTC + self.position(places)
         if self.embedding_norm is not None:
             x_BTC = self.embedding_norm(x_BTC)
         return F.dropout(x_BTC, self.arch.dropout, self.training)
 
-    def _order(self, query_T: Tensor, key_S: Tensor) -> Order:
+    def _order(self, query_T: Tensor, key_S: Tensor, documents_BT: Tensor | None) -> Order:
         arch = self.arch
+        # Rotary positions and ALiBi tell distances only, which are the same wherever a document begins.
         angles = rotary_angles(query_T, arch.head_dim, arch.rope_theta) if arch.positions == "rotary" else None
-        full = attention_bias(arch, query_T, key_S, banded=False)
-        banded = attention_bias(arch, query_T, key_S, banded=True) if arch.band_tokens else full
+        full = attention_bias(arch, query_T, key_S, banded=False, documents_BT=documents_BT)
+        if not arch.band_tokens:
+            return Order(angles, full, full)
+        banded = attention_bias(arch, query_T, key_S, banded=True, documents_BT=documents_BT)
         return Order(angles, full, banded)
 
     def _logits(self, x: Tensor) -> Tensor:

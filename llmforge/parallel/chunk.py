@@ -32,13 +32,13 @@ class Passes:
         """Start a step with its seed; None: there is no dropout (validation)."""
         self._seed, self._count = seed, 0
 
-    def __call__(self, x: Tensor, targets_BT: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, targets_BT: Tensor | None = None, documents_BT: Tensor | None = None) -> Tensor:
         """One pass."""
         if self._seed is not None:
             torch.manual_seed(derive_seed(self._seed, *self._place, self._count))
             self._count += 1
         with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
-            return self._forward(x, targets_BT)
+            return self._forward(x, targets_BT, documents_BT=documents_BT)
 
 
 class Chunk:

@@ -106,7 +106,9 @@ class Pipeline:
         arguments = (tokens,) if 0 in self._chunks else ()
         target = targets if self._num_stages - 1 in self._chunks else None
         run = schedule.step if backward else schedule.eval
-        run(*arguments, targets_BT=targets, target=target, return_outputs=False)
+        masks = [batch.masks(self._device) for batch in batches]
+        documents = {name: torch.cat([mask[name] for mask in masks]) for name in masks[0]}
+        run(*arguments, targets_BT=targets, **documents, target=target, return_outputs=False)
         return self._losses
 
     def _prepared(self, num_micro_batches: int, shape: torch.Size, backward: bool) -> Any:

@@ -29,10 +29,16 @@ class MicroBatch:
     Attributes:
         tokens_BT: token ids, int64.
         targets_BT: for each position the token that follows, int64; `IGNORE` where there is nothing to predict.
+        documents_BT: numbers of documents, int64: attention stays within equal ones; None: no document mask.
     """
 
     tokens_BT: Tensor
     targets_BT: Tensor
+    documents_BT: Tensor | None = None
+
+    def masks(self, device: torch.device) -> dict[str, Tensor]:
+        """What the model is told beside tokens and targets, by argument."""
+        return {} if self.documents_BT is None else {"documents_BT": self.documents_BT.to(device)}
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from llmforge.model.transformer import Attention, Block, Order, Transformer
 from llmforge.parallel.groups import TensorRanks
 
 _SEQUENCE = 1  # the dimension of positions in (B, T, C)
+_BIAS_HEADS = -3  # the dimension of heads in (H, T, S) and (B, H, T, S)
 
 Exchange = Callable[[Tensor], Tensor]
 
@@ -169,9 +170,12 @@ def _enter_attention(ranks: TensorRanks, enter: Exchange, _: Attention, args: tu
 
 
 def _local_heads(order: Order, ranks: TensorRanks) -> Order:
-    biases = (order.full_bias, order.banded_bias)
-    full, banded = (bias if bias is None or bias.dim() < 3 else ranks.part(bias, 0) for bias in biases)
-    return replace(order, full_bias=full, banded_bias=banded)
+    def local(bias: Tensor | None) -> Tensor | None:
+        if bias is None or bias.dim() < 3 or bias.shape[_BIAS_HEADS] == 1:
+            return bias
+        return ranks.part(bias, _BIAS_HEADS)
+
+    return replace(order, full_bias=local(order.full_bias), banded_bias=local(order.banded_bias))
 
 
 def _enter_slices(ranks: TensorRanks, _: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:

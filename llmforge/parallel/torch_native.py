@@ -237,7 +237,8 @@ class TorchNative:
         return loss_sum
 
     def _loss(self, model: nn.Module, batch: MicroBatch) -> Tensor:
-        loss: Tensor = model(batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device))
+        tokens_BT, targets_BT = batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device)
+        loss: Tensor = model(tokens_BT, targets_BT, **batch.masks(self.device))
         return loss
 
     def _complete_gradients(self) -> None:

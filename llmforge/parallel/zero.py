@@ -165,7 +165,8 @@ class Zero:
         leave_world(self._world)
 
     def _loss(self, batch: MicroBatch) -> Tensor:
-        loss: Tensor = self._engine(batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device))
+        tokens_BT, targets_BT = batch.tokens_BT.to(self.device), batch.targets_BT.to(self.device)
+        loss: Tensor = self._engine(tokens_BT, targets_BT, **batch.masks(self.device))
         return loss
 
     def _sum(self, values: Tensor) -> Tensor:

@@ -2,18 +2,22 @@
 
 Two ways to fill rows of `context + 1` tokens:
 
-    concatenated   documents end to end, cut every `context` tokens; nothing is padded, many documents are broken
-    best fit       a document that fits stays whole; what is left of a row is padding; only longer ones are cut
+    concatenate   documents end to end, cut every `context` tokens; nothing is padded, many documents are broken
+    best_fit      a document that fits stays whole; what is left of a row is padding; only longer ones are cut
 
-Windows of a cut document share one token, so that every token but a document's first is a target once.
+Pieces of a cut document share one token, so that every token but a document's first is a target once. `rows` reads
+the rows of both.
 """
 
 from bisect import bisect_left, insort
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+
+Packing = Literal["concatenate", "best_fit"]
 
 PADDING = -1
 """The document number of a place in a row that no document fills."""
@@ -45,71 +49,12 @@ class PackingPlan:
         chosen = slice(int(self.first_piece[row]), int(self.first_piece[row + 1]))
         return list(zip(self.starts[chosen].tolist(), self.lengths[chosen].tolist(), strict=True))
 
-    def layout(self, row: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """For each place of a row its document's number within the row and its position within the piece.
-
-        A document mask lets a token see only tokens of its own number; padding has the number `PADDING`.
-        """
+    def layout(self, row: int) -> NDArray[np.int64]:
+        """For each place of a row the number of its piece within the row; `PADDING` where nothing is."""
         lengths = [length for _, length in self.pieces(row)]
-        documents = np.full(self.row_tokens, PADDING, np.int64)
-        filled = sum(lengths)
-        documents[:filled] = np.repeat(np.arange(len(lengths)), lengths)
-        positions = np.zeros(self.row_tokens, np.int64)
-        positions[:filled] = np.concatenate([np.arange(length) for length in lengths])
-        return documents, positions
-
-
-@dataclass(frozen=True)
-class PackedRow:
-    """One row for training, each field of `context` values.
-
-    Attributes:
-        tokens: what the model reads; the end-of-document token where nothing is.
-        targets: the token after each one.
-        is_target: whether that one belongs to the same document, so that it can be learned from what is read.
-        documents: the number of each token's document within the row; `PADDING` where nothing is. Attention under a
-            document mask stays within equal numbers.
-        positions: the place of each token within its piece, for embeddings that begin anew with each document.
-    """
-
-    tokens: NDArray[np.int64]
-    targets: NDArray[np.int64]
-    is_target: NDArray[np.bool_]
-    documents: NDArray[np.int64]
-    positions: NDArray[np.int64]
-
-
-class PackedRows:
-    """The rows of a best-fit plan over one stream of documents, read as they are asked for.
-
-    Over all rows every token of the stream is a target once, but for the first one of each document.
-
-    Args:
-        read: tokens of the stream by place and number, as `TokenStore.read` gives those of a shard.
-        ends: for each document the place after its last token in the stream.
-        context: tokens of a sequence (count).
-        eos_id: the token that padding is made of.
-    """
-
-    def __init__(
-        self, read: Callable[[int, int], NDArray[np.int64]], ends: NDArray[np.int64], context: int, eos_id: int
-    ) -> None:
-        self._read, self._context, self._eos_id = read, context, eos_id
-        self._plan = pack_best_fit(ends, context)
-
-    @property
-    def num_rows(self) -> int:
-        """Rows (count)."""
-        return self._plan.num_rows
-
-    def row(self, number: int) -> PackedRow:
-        """Tokens, targets, documents and positions of a row."""
-        filled = np.concatenate([self._read(*piece) for piece in self._plan.pieces(number)])
-        tokens = np.full(self._plan.row_tokens, self._eos_id, np.int64)
-        tokens[: len(filled)] = filled
-        documents, positions = self._plan.layout(number)
-        is_target = (documents[1:] == documents[:-1]) & (documents[1:] != PADDING)
-        return PackedRow(tokens[:-1], tokens[1:], is_target, documents[:-1], positions[:-1])
+        numbers = np.full(self.row_tokens, PADDING, np.int64)
+        numbers[: sum(lengths)] = np.repeat(np.arange(len(lengths)), lengths)
+        return numbers
 
 
 @dataclass(frozen=True)
@@ -194,17 +139,34 @@ def _assign_rows(lengths: NDArray[np.int64], row_tokens: int) -> NDArray[np.int6
     return assigned
 
 
-def compare_packings(ends: NDArray[np.int64], context: int) -> dict[str, PackingReport]:
-    """What both ways of packing cost on the same documents, by name."""
+def compare_packings(sources: Sequence[NDArray[np.int64]], context: int) -> dict[Packing, PackingReport]:
+    """What each way of packing costs on the same documents.
+
+    Args:
+        sources: for each source, and each document in it, the place after its last token; rows hold one source.
+        context: tokens of a sequence (count).
+    """
+    num_documents = max(1, sum(len(ends) for ends in sources))
+    costs: dict[Packing, _Cost] = {"concatenate": _concatenation_cost, "best_fit": _best_fit_cost}
+    reports: dict[Packing, PackingReport] = {}
+    for packing, cost in costs.items():
+        rows, broken, padded = np.sum([cost(ends, context) for ends in sources], axis=0).tolist()
+        reports[packing] = PackingReport(rows, broken / num_documents, padded / max(1, rows * (context + 1)))
+    return reports
+
+
+_Cost = Callable[[NDArray[np.int64], int], tuple[int, int, int]]
+"""Rows, broken documents and padded places (counts)."""
+
+
+def _concatenation_cost(ends: NDArray[np.int64], context: int) -> tuple[int, int, int]:
     begins = np.concatenate([[0], ends[:-1]])
-    num_tokens = int(ends[-1])
-    num_windows = max(0, num_tokens - 1) // context
     # A document is whole if one window, which ends one token after the next one begins, holds all of it.
     is_whole = ends <= (begins // context + 1) * context + 1
+    return max(0, int(ends[-1]) - 1) // context, int((~is_whole).sum()), 0
+
+
+def _best_fit_cost(ends: NDArray[np.int64], context: int) -> tuple[int, int, int]:
     plan = pack_best_fit(ends, context)
-    is_short = ends - begins <= context + 1
-    padding = 1 - int(plan.lengths.sum()) / (plan.num_rows * plan.row_tokens)
-    return {
-        "concatenated": PackingReport(num_windows, 1 - float(is_whole.mean()), 0.0),
-        "best_fit": PackingReport(plan.num_rows, 1 - float(is_short.mean()), padding),
-    }
+    is_long = np.diff(ends, prepend=0) > context + 1
+    return plan.num_rows, int(is_long.sum()), plan.num_rows * plan.row_tokens - int(plan.lengths.sum())

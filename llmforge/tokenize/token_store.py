@@ -19,11 +19,12 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, get_args
 
 import numpy as np
+import orjson
 from numpy.typing import NDArray
 
 from llmforge.core.errors import InputError
 from llmforge.core.files import atomic_writer, read_json, write_json
-from llmforge.core.shards import LineWriter, read_objects, shard_writer
+from llmforge.core.shards import LineWriter, read_lines, shard_writer
 
 Split = Literal["train", "val"]
 SPLITS: tuple[Split, ...] = get_args(Split)
@@ -193,6 +194,15 @@ class TokenStore:
         _, ends, _ = self._paths(shard)
         return self._map(ends, np.dtype("<u8")).astype(np.int64)
 
+    def parts(self, shard: int, start: int, length: int) -> NDArray[np.int64]:
+        """How many of the tokens `start` to `start + length` of a shard each of their documents has, in order."""
+        self._check_range(shard, start, length)
+        _, path, _ = self._paths(shard)
+        ends = self._map(path, np.dtype("<u8"))
+        first, last = np.searchsorted(ends, [start, start + length - 1], side="right").tolist()
+        inner = ends[first:last].astype(np.int64)
+        return np.diff(inner, prepend=start, append=start + length)
+
     def documents(self, shard: int, start: int, length: int) -> list[DocumentSpan]:
         """The documents that own the tokens `start` to `start + length` of a shard, in order.
 
@@ -204,7 +214,7 @@ class TokenStore:
         _, ends_path, documents_path = self._paths(shard)
         ends = self._map(ends_path, np.dtype("<u8"))
         first, last = np.searchsorted(ends, [start, start + length - 1], side="right").tolist()
-        facts = islice(read_objects(documents_path), first, last + 1)
+        facts = map(orjson.loads, islice(read_lines(documents_path), first, last + 1))
         begin = int(ends[first - 1]) if first else 0
         spans = []
         for end, fact in zip(ends[first : last + 1].tolist(), facts, strict=True):

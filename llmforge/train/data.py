@@ -1,9 +1,4 @@
-"""Samples out of the token store: windows, this rank's slice of a global batch, and the hash of what was drawn.
-
-A window is `context + 1` tokens of one source, whose shards are read as one stream; neighbouring windows share one
-token, so that every token of the stream but the first is a target once. Tokens that fill no window at a stream's end
-are not drawn.
-"""
+"""Batches out of the token store: this rank's slice of a global batch, validation, and the hash of what was drawn."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -11,72 +6,48 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
 from llmforge.core.hashing import derive_seed, hash_bytes
 from llmforge.parallel.strategy import IGNORE, MicroBatch
+from llmforge.tokenize.packing import PADDING, Packing
+from llmforge.tokenize.rows import Piece, Row, Rows, SourceStream, open_streams, pack_rows
 from llmforge.tokenize.token_store import DocumentSpan, TokenStore
 from llmforge.train.order import Permutation, SampleOrder, SourceShare
-from llmforge.train.plan import BatchShape
+from llmforge.train.plan import BatchShape, source_weights
 
 NOTHING_DRAWN = hash_bytes(b"")
 """The data hash before the first sample."""
 
 
-class SourceStream:
-    """The tokens of one source, its shards end to end."""
-
-    def __init__(self, store: TokenStore, name: str) -> None:
-        self.name = name
-        self._store = store
-        self._shards = [number for number, shard in enumerate(store.shards) if shard.source == name]
-        self._ends = np.cumsum([store.shards[number].num_tokens for number in self._shards], dtype=np.int64)
-
-    @property
-    def num_tokens(self) -> int:
-        """Tokens of the source (count)."""
-        return int(self._ends[-1])
-
-    def read(self, start: int, length: int) -> NDArray[np.int64]:
-        """Tokens `start` to `start + length` of the stream."""
-        return np.concatenate([self._store.read(*piece) for piece in self._pieces(start, length)])
-
-    def documents(self, start: int, length: int) -> list[DocumentSpan]:
-        """The documents that own these tokens, in order."""
-        return [span for piece in self._pieces(start, length) for span in self._store.documents(*piece)]
-
-    def _pieces(self, start: int, length: int) -> Iterator[tuple[int, int, int]]:
-        """(shard, start within it, length) of each shard that the range touches."""
-        place = int(np.searchsorted(self._ends, start, side="right"))
-        while length > 0:
-            first = int(self._ends[place - 1]) if place else 0
-            taken = min(length, int(self._ends[place]) - start)
-            yield self._shards[place], start - first, taken
-            start, length, place = start + taken, length - taken, place + 1
-
-
-def open_streams(store: TokenStore) -> list[SourceStream]:
-    """One stream a source, by name."""
-    return [SourceStream(store, name) for name in sorted({shard.source for shard in store.shards})]
-
-
 class TrainingData:
-    """The training split in the global order of samples.
+    """The training split in the global order of samples; a sample is a row of one source.
 
     Args:
         store: the training split.
         context: tokens of a sequence (count).
         weights: how often an epoch draws a source, by name; 1.0 where none is given.
         seed: the run's seed.
+        packing: how documents fill rows.
+        document_mask: whether batches tell which document each token belongs to.
 
-    Raises: InputError if no source fills one window.
+    Raises: InputError if no source fills one row.
     """
 
-    def __init__(self, store: TokenStore, context: int, weights: Mapping[str, float], seed: int) -> None:
-        self._context = context
-        self._streams = open_streams(store)
+    def __init__(
+        self,
+        store: TokenStore,
+        context: int,
+        weights: Mapping[str, float],
+        seed: int,
+        *,
+        packing: Packing = "concatenate",
+        document_mask: bool = False,
+    ) -> None:
+        self._document_mask = document_mask
+        self.sources = [pack_rows(stream, packing, context, store.eos_id) for stream in open_streams(store)]
         self.shares = tuple(
-            SourceShare(stream.name, max(0, stream.num_tokens - 1) // context, weights.get(stream.name, 1.0))
-            for stream in self._streams
+            SourceShare(rows.stream.name, rows.num_rows, weights.get(rows.stream.name, 1.0)) for rows in self.sources
         )
         self.order = SampleOrder(self.shares, derive_seed(seed, "train", "order"))
         if self.order.epoch_samples == 0:
@@ -86,49 +57,75 @@ class TrainingData:
                 "give it more text, or set model.context lower or the weights higher",
             )
 
-    def sequences(self, indices: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The windows of these samples, one a row: (samples, context + 1) token ids."""
-        sources, windows = self.order.draw(indices)
-        rows = [
-            self._streams[source].read(window * self._context, self._context + 1)
-            for source, window in zip(sources.tolist(), windows.tolist(), strict=True)
-        ]
-        return np.stack(rows)
+    def rows(self, indices: NDArray[np.int64]) -> list[Row]:
+        """The rows of these samples."""
+        return [rows.row(number) for rows, number in self._draw(indices)]
+
+    def batch(self, indices: NDArray[np.int64]) -> MicroBatch:
+        """The rows of these samples as one batch."""
+        rows = self.rows(indices)
+        return MicroBatch(
+            torch.from_numpy(np.stack([row.tokens for row in rows])),
+            torch.from_numpy(np.stack([np.where(row.is_target, row.targets, IGNORE) for row in rows])),
+            torch.from_numpy(np.stack([row.documents for row in rows])) if self._document_mask else None,
+        )
 
     def hash_after(self, before: str, indices: NDArray[np.int64]) -> str:
         """The running hash of all samples drawn, after these ones."""
-        sources, windows = self.order.draw(indices)
-        drawn = np.stack([sources, windows]).astype("<i8").tobytes()
+        sources, numbers = self.order.draw(indices)
+        drawn = np.stack([sources, numbers]).astype("<i8").tobytes()
         return hash_bytes(bytes.fromhex(before) + drawn)
 
+    def pieces(self, index: int) -> tuple[SourceStream, list[Piece]]:
+        """The source of a sample, and the ranges of it that the row consists of."""
+        ((rows, number),) = self._draw(np.array([index], dtype=np.int64))
+        return rows.stream, rows.pieces(number)
+
     def documents(self, indices: NDArray[np.int64]) -> list[DocumentSpan]:
-        """The documents that these samples were cut from, each once, in the order in which they are met."""
-        sources, windows = self.order.draw(indices)
+        """The documents that these samples were made of, each once, in the order in which they are met."""
         found: dict[tuple[str, str], DocumentSpan] = {}
-        for source, window in zip(sources.tolist(), windows.tolist(), strict=True):
-            for span in self._streams[source].documents(window * self._context, self._context + 1):
-                found.setdefault((span.source, span.id), span)
+        for rows, number in self._draw(indices):
+            for piece in rows.pieces(number):
+                for span in rows.stream.documents(*piece):
+                    found.setdefault((span.source, span.id), span)
         return list(found.values())
+
+    def _draw(self, indices: NDArray[np.int64]) -> list[tuple[Rows, int]]:
+        """The source of each sample, and the number of its row there."""
+        sources, numbers = self.order.draw(indices)
+        return [
+            (self.sources[source], number) for source, number in zip(sources.tolist(), numbers.tolist(), strict=True)
+        ]
+
+
+def open_training_data(settings: Settings, store: TokenStore, context: int) -> TrainingData:
+    """The training split as the settings have it drawn."""
+    train = settings.train
+    return TrainingData(
+        store,
+        context,
+        source_weights(settings),
+        settings.run.seed,
+        packing=train.packing,
+        document_mask=train.document_mask,
+    )
 
 
 def micro_batches(data: TrainingData, shape: BatchShape, step: int) -> list[MicroBatch]:
     """The share of this rank of the step that follows `step` earlier ones."""
-    batches = []
-    for indices in shape.local_indices(step):
-        rows = torch.from_numpy(data.sequences(indices))
-        batches.append(MicroBatch(rows[:, :-1].contiguous(), rows[:, 1:].contiguous()))
-    return batches
+    return [data.batch(indices) for indices in shape.local_indices(step)]
 
 
 class ValidationData:
     """The validation split, every token of which is a target exactly once.
 
     The end-of-document token stands before each source's first token, so that it, too, is predicted. The last window
-    of a source is filled up with positions that have no loss.
+    of a source is filled up with positions that have no loss. With `document_mask`, batches tell which document each
+    token belongs to.
     """
 
-    def __init__(self, store: TokenStore, context: int, seed: int) -> None:
-        self._context, self._eos_id = context, store.eos_id
+    def __init__(self, store: TokenStore, context: int, seed: int, *, document_mask: bool = False) -> None:
+        self._context, self._eos_id, self._document_mask = context, store.eos_id, document_mask
         self._streams = open_streams(store)
         counts = [-(-stream.num_tokens // context) for stream in self._streams]
         self._ends = np.cumsum(counts, dtype=np.int64)
@@ -157,22 +154,21 @@ class ValidationData:
     def _batch(self, windows: Sequence[int] | NDArray[np.int64], num_rows: int) -> MicroBatch:
         tokens = np.full((num_rows, self._context), self._eos_id, dtype=np.int64)
         targets = np.full((num_rows, self._context), IGNORE, dtype=np.int64)
+        documents = np.full((num_rows, self._context), PADDING, dtype=np.int64)
         for row, window in enumerate(windows):
-            found = self._targets(int(window))
-            targets[row, : len(found)] = found
-            tokens[row, 1 : len(found)] = found[:-1]
-            tokens[row, 0] = self._before(int(window))
-        return MicroBatch(torch.from_numpy(tokens), torch.from_numpy(targets))
+            stream, start = self._place(int(window))
+            size = min(self._context, stream.num_tokens - start)
+            targets[row, :size] = stream.read(start, size)
+            tokens[row, 1:size] = targets[row, : size - 1]
+            # What stands before the window: its document's, or the end token that stands before the first document.
+            before = stream.read(start - 1, 1) if start else [self._eos_id]
+            tokens[row, 0] = before[0]
+            sizes = stream.parts(start - 1, size) if start else [1, *stream.parts(0, size - 1)]
+            documents[row, :size] = np.repeat(np.arange(len(sizes)), sizes)
+        mask = torch.from_numpy(documents) if self._document_mask else None
+        return MicroBatch(torch.from_numpy(tokens), torch.from_numpy(targets), mask)
 
     def _place(self, window: int) -> tuple[SourceStream, int]:
         source = int(np.searchsorted(self._ends, window, side="right"))
         first = int(self._ends[source - 1]) if source else 0
         return self._streams[source], (window - first) * self._context
-
-    def _targets(self, window: int) -> NDArray[np.int64]:
-        stream, start = self._place(window)
-        return stream.read(start, min(self._context, stream.num_tokens - start))
-
-    def _before(self, window: int) -> int:
-        stream, start = self._place(window)
-        return self._eos_id if start == 0 else int(stream.read(start - 1, 1)[0])

@@ -21,10 +21,11 @@ from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import Strategy
 from llmforge.parallel.zero_config import STAGES, zero_config
 from llmforge.pipeline.fingerprint import package_versions
+from llmforge.tokenize.packing import compare_packings
 from llmforge.tokenize.token_store import TokenStore
 from llmforge.train.agreement import from_first_rank
 from llmforge.train.checkpoint import Checkpoints, Position, check_disk, read_position
-from llmforge.train.data import TrainingData, ValidationData
+from llmforge.train.data import TrainingData, ValidationData, open_training_data
 from llmforge.train.faults import FaultInjector
 from llmforge.train.folder import TrainFolder
 from llmforge.train.ledger import Ledger
@@ -60,14 +61,28 @@ def open_data(session: Session, *, strict: bool) -> tuple[TrainingData, Validati
     settings, context = session.settings, session.arch.context
     store = settings.run_folder / "tokenize"
     weights = source_weights(settings)
-    data = TrainingData(TokenStore.open(store, "train"), context, weights, settings.run.seed)
-    validation = ValidationData(TokenStore.open(store, "val"), context, settings.run.seed)
+    data = open_training_data(settings, TokenStore.open(store, "train"), context)
+    validation = ValidationData(
+        TokenStore.open(store, "val"), context, settings.run.seed, document_mask=settings.train.document_mask
+    )
+    if session.world.rank == 0 and settings.train.packing != "concatenate":
+        log.say(f"train: {packing_costs(data, context)}")
     warnings = data_warnings(data, validation, weights, context)
     if warnings and strict:
         raise InputError("\n  ".join(["--strict: the training has warnings:", *warnings]))
     if session.record is not None:
         session.record.manifest.warnings = warnings
     return data, validation
+
+
+def packing_costs(data: TrainingData, context: int) -> str:
+    """What each way of packing breaks and pads, in one line."""
+    reports = compare_packings([rows.stream.ends() for rows in data.sources], context)
+    costs = [
+        f"{name} breaks {report.broken_documents:.1%} of the documents and pads {report.padding:.1%}"
+        for name, report in reports.items()
+    ]
+    return "; ".join(costs)
 
 
 def data_warnings(

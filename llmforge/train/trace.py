@@ -6,10 +6,10 @@ from pathlib import Path
 from llmforge.config.load import load_settings
 from llmforge.core.errors import InputError
 from llmforge.tokenize.token_store import DocumentSpan, TokenStore
-from llmforge.train.data import TrainingData
+from llmforge.train.data import open_training_data
 from llmforge.train.folder import TrainFolder
 from llmforge.train.follow import follow_plan
-from llmforge.train.plan import BatchShape, resolve_model, source_weights
+from llmforge.train.plan import BatchShape, resolve_model
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def trace_step(run: Path, step: int) -> StepTrace:
     settings = follow_plan(settings.model_copy(update={"run": here}))
     context = resolve_model(settings).context
     store = TokenStore.open(run / "tokenize", "train")
-    data = TrainingData(store, context, source_weights(settings), settings.run.seed)
+    data = open_training_data(settings, store, context)
     shape = BatchShape(settings.train.global_batch_tokens // context, 1)
     indices = shape.global_indices(step - 1)
     return StepTrace(step, len(indices), data.documents(indices))

@@ -47,6 +47,7 @@ DEEP_ROWS = {
 }
 FAMILIES = ["gpt2", "llama2"]
 SLOW_FAMILIES = ["gpt3", "palm", "bloom"]
+MASKED_FAMILIES = ["gpt2", "bloom"]
 DEEP_FAMILIES = ["gpt2-deep", "llama2-deep"]
 VOCAB, CONTEXT, SEQUENCES, STEPS = 120, 32, 8, 20
 
@@ -83,6 +84,11 @@ def share(strategy, step, accumulation=2, *, uneven=True):
     return [MicroBatch(*pair) for pair in pairs]
 
 
+def masked(batches):
+    """The batches under a document mask: every seventh token of the vocabulary begins a document."""
+    return [replace(batch, documents_BT=(batch.tokens_BT % 7 == 0).cumsum(1)) for batch in batches]
+
+
 def sgd(named):
     return torch.optim.SGD([p for _, p in named], lr=1.0, foreach=False)
 
@@ -113,6 +119,13 @@ def gradient_case(world, name, family, accumulation, uneven):
     strategy = prepared(world, name, architecture(family))
     result = strategy.forward_backward(share(strategy, 0, accumulation, uneven=uneven), seed=0)
     return result, arrays(strategy.gradients())
+
+
+def masked_case(world, name, family):
+    strategy = prepared(world, name, architecture(family))
+    result = strategy.forward_backward(masked(share(strategy, 0)), seed=0)
+    (same_everywhere,) = masked([MicroBatch(*global_batch(0))])
+    return result, arrays(strategy.gradients()), strategy.eval_step(same_everywhere).loss
 
 
 def clipping_case(world, name, max_grad_norm):
@@ -211,6 +224,7 @@ CASES = {
     **gradient_cases(FAMILIES),
     ("gradient", "gpt2", 1, True): (gradient_case, "gpt2", 1, True),
     ("gradient", "gpt2", 2, False): (gradient_case, "gpt2", 2, False),
+    **{("masked", family): (masked_case, family) for family in MASKED_FAMILIES},
     "clipping": (clipping_case, 0.1),
     "no clipping": (clipping_case, 1e9),
     "sgd": (training_case, sgd, 0.3),
@@ -319,6 +333,14 @@ def test_raw_gradients_of_the_other_families(started, row):
 @pytest.mark.parametrize("key", GRADIENTS, ids=lambda key: "-".join(map(str, key)))
 def test_raw_gradients_and_loss_are_those_of_one_process(single, ranks, key):
     check_gradients(single[1][key], ranks[1], key)
+
+
+@pytest.mark.parametrize("family", MASKED_FAMILIES)
+def test_a_document_mask_reaches_every_rank(single, ranks, family):
+    *expected, loss = single[1]["masked", family]
+    of_ranks = [rank["masked", family] for rank in ranks[1]]
+    check_gradients(expected, [{"masked": found[:2]} for found in of_ranks], "masked")
+    assert [found[2] for found in of_ranks] == pytest.approx([loss] * len(of_ranks), rel=1e-6)
 
 
 def test_loss_is_a_mean_over_valid_tokens_whatever_the_accumulation(single):

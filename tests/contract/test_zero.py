@@ -15,6 +15,7 @@ from test_strategies import (
     arrays,
     continue_from,
     global_batch,
+    masked,
     save_for_others,
     sgd,
     step,
@@ -44,7 +45,7 @@ ROWS = {
 }
 # Two groups of parameters, as training has them: matrices decay, and stage 3 must know which ones they are.
 DECAYED = build_optimizer(OptimizerSection(weight_decay=2.0))
-GRADIENTS = [("gpt2", 1, True), ("gpt2", 2, True), ("llama2", 2, True), ("palm", 2, False)]
+GRADIENTS = [("gpt2", 1, True), ("gpt2", 2, True), ("llama2", 2, True), ("palm", 2, False), ("gpt2", 2, True, "masked")]
 
 
 def prepared(world, row, family="gpt2", optimizer=sgd, max_grad_norm=1e9, precision="fp32", dropout=0.0):
@@ -67,10 +68,11 @@ def share(strategy, number, accumulation=2, uneven=True):
     ]
 
 
-def gradient_case(world, row, family, accumulation, uneven):
+def gradient_case(world, row, family, accumulation, uneven, mask=None):
     strategy = prepared(world, row, family)
     weights = arrays(strategy.full_state())
-    result = strategy.forward_backward(share(strategy, 0, accumulation, uneven), seed=0)
+    batches = share(strategy, 0, accumulation, uneven)
+    result = strategy.forward_backward(masked(batches) if mask else batches, seed=0)
     return result, arrays(strategy.gradients()), weights
 
 

@@ -84,9 +84,9 @@ def test_a_training_row_leads_back_to_its_web_page(run: Path) -> None:
     drawn = set()
     for sample in range(0, data.order.epoch_samples, 7):
         index = np.array([sample])
-        (row,) = data.sequences(index)
+        (row,) = data.rows(index)
         spans = data.documents(index)
-        parts = tokenizer.decode(row).split(tokenizer.eos_token)
+        parts = tokenizer.decode([*row.tokens, row.targets[-1]]).split(tokenizer.eos_token)
         for span, part in zip(spans, [part for part in parts if part], strict=True):
             record_id, page = records[span.url]
             assert kept[span.id].meta["warc_record_id"] == record_id

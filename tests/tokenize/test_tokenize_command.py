@@ -90,7 +90,7 @@ def test_inspect_data_shows_rows_with_their_documents(
     assert shown.startswith("row 3: 17 tokens of source ")
     assert "--- document " in shown
     packing = json.loads(llmforge("inspect", "data", "runs/run", "--packing", "--json", cwd=tmp_path).stdout)
-    assert (packing["context"], packing["packing"]["concatenated"]["padding"]) == (16, 0)
+    assert (packing["context"], packing["packing"]["concatenate"]["padding"]) == (16, 0)
     lines = llmforge("inspect", "data", "runs/run", "--packing", cwd=tmp_path).stdout.splitlines()
     assert lines[0].startswith("packing, context 16")
     assert [line.split()[-1] == "0.0%" for line in lines[1:]] == [True, False]

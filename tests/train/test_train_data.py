@@ -4,11 +4,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from llmforge.core.errors import InputError
 from llmforge.parallel.strategy import IGNORE
+from llmforge.tokenize.packing import PADDING
+from llmforge.tokenize.rows import SourceStream
 from llmforge.tokenize.token_store import TokenStore, shard_paths, write_index, write_shard
-from llmforge.train.data import NOTHING_DRAWN, SourceStream, TrainingData, ValidationData, micro_batches
+from llmforge.train.data import NOTHING_DRAWN, TrainingData, ValidationData, micro_batches
 from llmforge.train.plan import BatchShape
 from llmforge.train.prepare import data_warnings
 
@@ -55,9 +58,10 @@ def test_a_stream_reads_over_the_edge_of_shards(store: Path) -> None:
 def test_windows_overlap_by_one_token_so_that_each_is_a_target_once(store: Path) -> None:
     data = training_data(store)
     assert [(share.name, share.num_windows) for share in data.shares] == [("a", 3), ("b", 11), ("tiny", 0)]
-    rows = data.sequences(np.arange(data.order.epoch_samples))
-    assert rows.shape == (14, 9)
-    targets = sorted(rows[:, 1:].ravel().tolist())
+    rows = data.rows(np.arange(data.order.epoch_samples))
+    assert len(rows) == 14
+    targets = sorted(np.concatenate([row.targets for row in rows]).tolist())
+    assert all(row.is_target.all() for row in rows)
     stream_a = [*range(1, 10), EOS, *range(10, 25), EOS]
     stream_b = [*range(100, 140), EOS, *range(140, 190), EOS]
     assert targets == sorted(stream_a[1:25] + stream_b[1:89])
@@ -97,6 +101,51 @@ def test_samples_are_traced_to_their_documents(store: Path) -> None:
     }
 
 
+def test_document_numbers_follow_the_ends_of_documents_over_shards(store: Path) -> None:
+    masked = TrainingData(TokenStore.open(store, "train"), 8, {}, seed=5, document_mask=True)
+    batch = masked.batch(np.arange(masked.order.epoch_samples))
+    assert training_data(store).batch(np.arange(3)).documents_BT is None
+    assert batch.documents_BT is not None
+    for tokens, documents in zip(batch.tokens_BT, batch.documents_BT, strict=True):
+        begins = torch.cat([torch.zeros(1, dtype=torch.int64), (tokens[:-1] == EOS).long().cumsum(0)])
+        assert torch.equal(documents, begins)
+    # In batches of one or of many, alike.
+    alone = masked.batch(np.array([2])).documents_BT
+    assert alone is not None
+    assert torch.equal(batch.documents_BT[2:3], alone)
+
+
+def test_best_fit_rows_are_drawn_by_weight_with_padding_out_of_the_loss(store: Path) -> None:
+    split = TokenStore.open(store, "train")
+    data = TrainingData(split, 8, {"a": 2.0}, seed=5, packing="best_fit", document_mask=True)
+    # "a" has documents of 10 and 16 tokens: pieces of 9, 2, 9 and 8; "b" of 41 and 51: pieces of 9, and one of 3.
+    assert [(share.name, share.num_windows, share.num_draws) for share in data.shares] == [
+        ("a", 4, 8),
+        ("b", 12, 12),
+        ("tiny", 1, 1),
+    ]
+    batch = data.batch(np.arange(data.order.epoch_samples))
+    valid = batch.targets_BT != IGNORE
+    assert batch.documents_BT is not None
+    assert not valid[batch.documents_BT == PADDING].any()
+    source_a = [*range(2, 10), *range(11, 25), EOS, EOS]  # all but the first of each document
+    source_b = [*range(101, 140), *range(141, 190), EOS, EOS]
+    assert sorted(batch.targets_BT[valid].tolist()) == sorted([*source_a, *source_a, *source_b, EOS])
+
+
+def test_a_document_behind_another_has_its_first_token_learned(tmp_path: Path) -> None:
+    long = [11, 12, 13, 14, 15, 16, 17, 18, 19, 20]  # cut behind nine tokens; the rest begins with the ninth
+
+    def learned(documents: list[list[int]]) -> dict[tuple[int, ...], list[int]]:
+        make_store(tmp_path, {"train": [("a", documents)]})
+        data = TrainingData(TokenStore.open(tmp_path, "train"), 8, {}, seed=1, packing="best_fit")
+        rows = data.rows(np.arange(data.order.epoch_samples))
+        return {tuple(row.tokens.tolist()): row.targets[row.is_target].tolist() for row in rows}
+
+    assert learned([[1, 2, 3], [4, 5, 6], long])[(1, 2, 3, EOS, 4, 5, 6, EOS)] == [2, 3, EOS, 4, 5, 6, EOS]
+    assert learned([[1, 2, 3], long])[(1, 2, 3, EOS, 19, 20, EOS, EOS)] == [2, 3, EOS, 20, EOS]
+
+
 def test_a_source_that_is_never_drawn_is_told(store: Path) -> None:
     data = training_data(store, weights={"a": 0.1})
     warnings = data_warnings(data, ValidationData(TokenStore.open(store, "val"), 8, seed=1), {"a": 0.1}, 8)
@@ -133,6 +182,16 @@ def test_all_ranks_validate_equally_many_batches(store: Path, world: int) -> Non
     assert len(counts) == 1
     together = sorted(token for shape in shapes for token in validation_targets(data, shape))
     assert together == sorted(validation_targets(data, BatchShape(4, 1)))
+
+
+def test_validation_tells_documents_where_the_mask_is_on(store: Path) -> None:
+    data = ValidationData(TokenStore.open(store, "val"), 4, seed=1, document_mask=True)
+    batch = next(data.batches(data.choose(None), BatchShape(2, 3)))
+    # The windows are EOS 1 2 3, EOS 4 5 EOS (the first EOS ends document 1 2 3) and EOS 9.
+    assert batch.documents_BT is not None
+    assert batch.documents_BT.tolist() == [[0, 1, 1, 1], [0, 1, 1, PADDING], [0, 1, PADDING, PADDING]]
+    plain = ValidationData(TokenStore.open(store, "val"), 4, seed=1)
+    assert next(plain.batches(plain.choose(None), BatchShape(2, 3))).documents_BT is None
 
 
 def test_a_part_of_validation_is_always_the_same_part(store: Path) -> None:
