@@ -6,10 +6,14 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from llmforge.config.base import Section, execution
-from llmforge.config.curate_rules import GopherQualitySection, RuleSection
+from llmforge.config.curate_rules import RuleSection
+from llmforge.config.filters.prose import GopherQualitySection
 from llmforge.config.recipes import find_recipes, read_recipe
 
-SourceType = Literal["auto", "warc", "jsonl", "parquet", "csv", "text", "latex", "code", "crowd_csv", "huggingface"]
+SourceType = Literal[
+    "auto", "warc", "jsonl", "parquet", "csv", "text", "latex", "markdown", "code", "crowd_csv", "huggingface"
+]
+PresetName = Literal["refinedweb", "the_pile", "the_stack", "mathpile"]
 
 
 class SourceSection(Section):
@@ -18,12 +22,13 @@ class SourceSection(Section):
     `weight` acts on the order in which training draws samples; curate copies nothing.
     """
 
-    path: str = execution(..., description="a file, a folder, a glob, or a Hugging Face data set (org/name)")
+    path: str = execution(..., description="a file, a folder, a glob, a URL, or a Hugging Face data set (org/name)")
     type: SourceType = Field("auto", description="auto: by ending, and a folder by what it holds")
     name: str | None = Field(None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", description="null: from the path")
     weight: float = execution(1.0, gt=0, le=1000, description="2.0: training draws this source twice an epoch")
     limit: int | None = Field(None, ge=1, description="documents to take at most; the source is then one shard")
     column: str | None = Field(None, description="the column or key that holds the text; null: found by name")
+    preset: PresetName | None = Field(None, description="a published data set's layout; null: by the source's name")
     approved_only: bool = Field(True, description="crowd_csv: false takes every assignment, approved or not")
     split: str = Field("train", description="huggingface: which split")
     subset: str | None = Field(None, description="huggingface: which configuration of the data set")

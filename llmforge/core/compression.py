@@ -1,4 +1,4 @@
-"""Reading plain and compressed files (gzip, zstd, bzip2, xz) so that damage is found before its bytes are believed.
+"""Reading plain and compressed files (gzip, zstd, bzip2, xz, lz4): damage is found before its bytes are believed.
 
 A compressed file is a row of members (zstd calls them frames, xz and bzip2 streams), each with a checksum behind
 its data: a flipped bit is noticed only after wrong bytes were decoded. So a file is read twice: once to find which
@@ -39,8 +39,8 @@ class _Codec:
     """A compression format.
 
     `piece_bytes` is what is decoded in one call: small enough that the worst bomb of the format stays below
-    70 MB of output (deflate grows by at most 1032 and xz by some 7,000; a zstd block of 4 bytes can stand for
-    128 KiB, one of bzip2 of 40 bytes for 900 kB).
+    70 MB of output (deflate grows by at most 1032, xz by some 7,000 and lz4 by 255; a zstd block of 4 bytes can
+    stand for 128 KiB, one of bzip2 of 40 bytes for 900 kB).
     """
 
     name: str
@@ -66,15 +66,22 @@ def _new_xz_decoder() -> Any:
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=1 << 28)
 
 
+def _new_lz4_decoder() -> Any:
+    import lz4.frame
+
+    return lz4.frame.LZ4FrameDecompressor()
+
+
 _SKIPPABLE = tuple(bytes([number, 0x2A, 0x4D, 0x18]) for number in range(0x50, 0x60))
 _CODECS = {
     ".gz": _Codec("gzip", (b"\x1f\x8b\x08",), _new_gzip_decoder, 1 << 15, ("data check", "length check")),
     ".zst": _Codec("zstd", (b"\x28\xb5\x2f\xfd", *_SKIPPABLE), _new_zstd_decoder, 1 << 11, ("checksum",)),
     ".bz2": _Codec("bzip2", (b"BZh",), _new_bzip2_decoder, 1 << 10, ()),
     ".xz": _Codec("xz", (b"\xfd7zXZ\0",), _new_xz_decoder, 1 << 13, ()),
+    ".lz4": _Codec("lz4", (b"\x04\x22\x4d\x18",), _new_lz4_decoder, 1 << 17, ("Checksum_invalid",)),
 }
 COMPRESSIONS = tuple(_CODECS)
-_DECODING_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, ValueError)  # bzip2 raises the last two
+_DECODING_ERRORS = (zlib.error, zstandard.ZstdError, lzma.LZMAError, OSError, ValueError, RuntimeError)  # the last: lz4
 _LONGEST_MAGIC = max(len(magic) for codec in _CODECS.values() for magic in codec.magics)
 
 
@@ -152,7 +159,7 @@ def _check_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> _Exte
         if num_out > max(_FREE_BYTES, MAX_RATIO * num_in):
             return _Extent(start, size, "bomb")
         if decoder.eof:
-            return _Extent(start, start + num_in - len(decoder.unused_data))
+            return _Extent(start, start + num_in - len(decoder.unused_data or b""))
         piece = file.read(codec.piece_bytes)
     return _Extent(start, size, f"truncated_{codec.name}")
 
@@ -167,7 +174,7 @@ def _decode(file: BinaryIO, codec: _Codec, extent: _Extent) -> Iterator[bytes]:
         if content := decoder.decompress(piece):
             yield content
         if decoder.eof:
-            position -= len(decoder.unused_data)
+            position -= len(decoder.unused_data or b"")
             file.seek(position)
             decoder = codec.new_decoder()
 

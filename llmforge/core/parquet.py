@@ -14,9 +14,16 @@ def is_parquet(path: Path) -> bool:
     return path.suffix.lower() == ".parquet"
 
 
-def read_parquet(path: Path, *, max_record_bytes: int, column: str | None = None) -> Iterator[Record | BadRecord]:
+def read_parquet(
+    path: Path, *, max_record_bytes: int, column: str | None = None, nested: tuple[str, ...] = ()
+) -> Iterator[Record | BadRecord]:
     """Rows of a Parquet file, a few at a time: the text column and the columns of plain values beside it.
 
+    Args:
+        path: a regular file.
+        max_record_bytes: a larger row is bad.
+        column: the column that must be there; None: one of `TEXT_COLUMNS`.
+        nested: columns of times, lists or objects that are read as well, where they are there.
     Raises: InputError if the text column is missing or holds no text.
     """
     import pyarrow
@@ -31,7 +38,7 @@ def read_parquet(path: Path, *, max_record_bytes: int, column: str | None = None
         yield damaged_file("bad_container", path)
         return
     with file:
-        columns = _choose_columns(file.schema_arrow, path, column)
+        columns = _choose_columns(file.schema_arrow, path, column, nested)
         number = 0
         for group in range(file.num_row_groups):
             first = number
@@ -54,7 +61,7 @@ def to_record(values: dict[str, Any], number: int, max_record_bytes: int) -> Rec
     return reject(record, "record_too_large") if num_bytes > max_record_bytes else record
 
 
-def _choose_columns(schema: Any, path: Path, column: str | None) -> list[str]:
+def _choose_columns(schema: Any, path: Path, column: str | None, nested: tuple[str, ...]) -> list[str]:
     """The text column and the plain columns.
 
     Raises: InputError naming the columns that there are, or the type that is no text.
@@ -73,4 +80,4 @@ def _choose_columns(schema: Any, path: Path, column: str | None) -> list[str]:
     if not any(test(kind) for test in is_text):
         raise InputError(f"{path}: column {text!r} holds {kind}, not text", "name another column with `column`")
     is_plain = (*is_text, types.is_integer, types.is_floating, types.is_boolean)
-    return [field.name for field in schema if any(test(field.type) for test in is_plain)]
+    return [field.name for field in schema if field.name in nested or any(test(field.type) for test in is_plain)]

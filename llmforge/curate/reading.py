@@ -10,6 +10,7 @@ from llmforge.core.errors import InputError
 from llmforge.core.parquet import is_parquet
 from llmforge.curate.readers.items import Item, RawDocument, Reader, ReadOptions, Verdict
 from llmforge.curate.readers.table import find_reader
+from llmforge.curate.remote import fetched
 from llmforge.pipeline.inputs import InputFile
 from llmforge.pipeline.stage import Context, Shard
 
@@ -27,11 +28,12 @@ def read_shard(shard: Shard, context: Context, measures: Counter[str]) -> Iterat
     files = context.inputs.files[shard.work["first"] : shard.work["end"]]
     items: Iterator[Item]
     if files:
-        items = chain.from_iterable(_read_file(reader, file, options) for file in files)
+        place = context.scratch("fetched") / shard.stem
+        items = chain.from_iterable(_read_file(reader, file, options, place) for file in files)
     else:  # fetched, not read from files here
         section = options.section
-        place = InputFile(Path(section.path), shard.work["source"], f"{section.path}/{section.split}", 0)
-        items = reader.read(place, options)
+        whole = InputFile(Path(section.path), shard.work["source"], f"{section.path}/{section.split}", 0)
+        items = reader.read(whole, options)
     return items if options.section.limit is None else _take(items, options.section.limit)
 
 
@@ -45,7 +47,13 @@ def _take(items: Iterator[Item], limit: int) -> Iterator[Item]:
         yield item
 
 
-def _read_file(reader: Reader, file: InputFile, options: ReadOptions) -> Iterator[Item]:
+def _read_file(reader: Reader, file: InputFile, options: ReadOptions, place: Path) -> Iterator[Item]:
+    """A file's items; a remote one is fetched to `place` for as long as that takes."""
+    with fetched(file, place) as copy:
+        yield from _read_copy(reader, copy, options)
+
+
+def _read_copy(reader: Reader, file: InputFile, options: ReadOptions) -> Iterator[Item]:
     try:
         before = file.path.stat()
         if before.st_size == 0 and not is_parquet(file.path):  # a Parquet file of no bytes is a broken one

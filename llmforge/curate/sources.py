@@ -2,20 +2,25 @@
 
 import glob
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from llmforge.config.curate import CurateSection, SourceSection
 from llmforge.core import log
 from llmforge.core.errors import InputError, SettingsError
+from llmforge.curate.readers.items import ContentKind
+from llmforge.curate.readers.presets import find_preset
 from llmforge.curate.readers.table import choose_type, find_reader
+from llmforge.curate.remote import find_remote_files, is_url, local_path
 from llmforge.pipeline.document_files import find_files, to_input
 from llmforge.pipeline.inputs import InputFile, Inputs
 from llmforge.pipeline.stage import Shard
 
 _SHARD_BYTES = 16 << 20
+_ROWS = ("jsonl", "parquet", "csv", "huggingface")
 _DATASET_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 
 
@@ -25,6 +30,7 @@ class Source:
 
     name: str
     type: str
+    kind: ContentKind
     section: SourceSection
     first: int
     end: int
@@ -49,15 +55,14 @@ def find_inputs(settings: CurateSection) -> Inputs:
 
 def resolve_sources(settings: CurateSection, inputs: Inputs) -> Iterator[Source]:
     """Each source, in the order of the settings."""
-    remote = dict(inputs.sections)
+    hub = dict(inputs.sections)
     end = 0
     for name, section in zip(name_sources(settings.sources), settings.sources, strict=True):
         first = end
         while end < len(inputs.files) and inputs.files[end].source == name:
             end += 1
-        paths = [file.path for file in inputs.files[first:end]]
-        kind = "huggingface" if name in remote else _type_of(section, paths)[0]
-        yield Source(name, kind, section, first, end)
+        chosen = "huggingface" if name in hub else _type_of(section, inputs.files[first:end])[0]
+        yield Source(name, chosen, _kind_of(section, chosen), section, first, end)
 
 
 def plan_shards(settings: CurateSection, inputs: Inputs) -> tuple[Shard, ...]:
@@ -68,7 +73,8 @@ def plan_shards(settings: CurateSection, inputs: Inputs) -> tuple[Shard, ...]:
     shards: list[Shard] = []
     for place, source in enumerate(resolve_sources(settings, inputs)):
         for start, stop in _group(inputs.files, source):
-            work = {"source": source.name, "place": place, "type": source.type, "first": start, "end": stop}
+            work = {"source": source.name, "place": place, "type": source.type, "kind": source.kind}
+            work |= {"first": start, "end": stop}
             num_bytes = sum(file.num_bytes for file in inputs.files[start:stop])
             shards.append(Shard(len(shards), f"{source.name} {len(shards):05d}", work, num_bytes))
     return tuple(shards)
@@ -102,31 +108,41 @@ def is_dataset(section: SourceSection) -> bool:
 
 def _find_source_files(name: str, section: SourceSection) -> list[InputFile]:
     """The files of a source that its reader knows."""
-    base, found = find_files(section.path)
-    kind, reason = _type_of(section, found)
-    reader = find_reader(kind)
-    is_named = not Path(section.path).is_dir() and (section.type != "auto" or len(found) == 1)
-    files = [
-        file
-        for file in found
-        if (is_named or file.name.lower().endswith(reader.endings))
-        and reader.left_out.isdisjoint(file.relative_to(base).parts[:-1])
-    ]
+    found = _list_files(name, section.path)
+    chosen, reason = _type_of(section, found)
+    reader = find_reader(chosen)
+    # A file that is named itself is of the type that the settings say, whatever its name is.
+    is_named = len(found) == 1 and found[0].locator == Path(section.path).name
+    files = found if is_named else reader.choose(found)
     if not files:
         raise InputError(
-            f"{section.path}: none of its {len(found)} files is of type {kind}",
-            f"a folder's {kind} files end in {', '.join(reader.endings[:8])}",
+            f"{section.path}: none of its {len(found)} files is of type {chosen}",
+            f"a folder's {chosen} files end in {', '.join(reader.endings[:8])}",
         )
     others = f"; {len(found) - len(files)} other files are left out" if len(found) > len(files) else ""
     if section.type == "auto" or others:
-        log.decided(f"source {name}", f"{len(files)} files of type {kind}", reason + others)
-    return [to_input(file, base, name) for file in files]
+        log.decided(f"source {name}", f"{len(files)} files of type {chosen}", reason + others)
+    return files
 
 
-def _type_of(section: SourceSection, files: list[Path]) -> tuple[str, str]:
+def _list_files(name: str, path: str) -> list[InputFile]:
+    path = local_path(path)
+    if is_url(path):
+        return find_remote_files(path, name)
+    base, found = find_files(path)
+    return [to_input(file, base, name) for file in found]
+
+
+def _type_of(section: SourceSection, files: Sequence[InputFile]) -> tuple[str, str]:
     if section.type != "auto":
         return section.type, "the settings say so"
     return choose_type(section.path, files)
+
+
+def _kind_of(section: SourceSection, chosen: str) -> ContentKind:
+    """What the texts of a source are: as its data set's layout says, or its reader."""
+    preset = find_preset(section)
+    return preset.kind if preset is not None and chosen in _ROWS else find_reader(chosen).kind
 
 
 def _group(files: tuple[InputFile, ...], source: Source) -> Iterator[tuple[int, int]]:
@@ -143,7 +159,10 @@ def _group(files: tuple[InputFile, ...], source: Source) -> Iterator[tuple[int, 
 
 def _derive_name(path: str) -> str:
     """A name from a path: the folder's or file's own, without endings; of a pattern, its folder's."""
-    if glob.has_magic(path) and not Path(path).exists():
+    path = local_path(path)
+    if is_url(path):
+        path = urlsplit(path).path.split("*")[0].rstrip("/")
+    elif glob.has_magic(path) and not Path(path).exists():
         base, _ = find_files(path)
         path = str(base)
     name = Path(path).name or Path(path).resolve().name

@@ -1,27 +1,25 @@
 """Curate: sources to documents, in one step.
 
-    reader -> extraction (pages) -> language (prose) -> rules (prose) -> data/
-       |            |                    |                |
-       '-> quarantine/ <-'               '-> dropped/ <---'
+    reader -> rules on addresses -> extraction (pages) -> rules on texts -> data/
+       |            |                    |                      |
+       |            '--> dropped/ <------+----------------------'
+       '---> quarantine/ <---------------'
 
-What a reader already knows to be no document (another type of record, an assignment that was not approved) is
-a drop too; a record that became part of another one is merged.
+Which rules judge a text depends on what it is: prose, code or mathematics. What a reader already knows to be no
+document (another type of record, an assignment that was not approved) is a drop too; a record that became part of
+another one is merged.
 """
 
 from typing import Any
 
-from llmforge.config.curate import CurateSection
 from llmforge.config.schema import Settings
 from llmforge.core.documents import document_id
 from llmforge.core.errors import InputError
 from llmforge.core.records import BadRecord
 from llmforge.curate.extract import ExtractError, Extractor, shared_extractor
-from llmforge.curate.filters.findings import Edited
-from llmforge.curate.filters.table import Rule, find_rule
-from llmforge.curate.filters.text_stats import TextStats
+from llmforge.curate.judging import choose_rules, judge, judge_url
 from llmforge.curate.outputs import ShardOutputs
-from llmforge.curate.readers.items import BadItem, ContentKind, Merged, RawDocument, Verdict
-from llmforge.curate.readers.table import find_reader
+from llmforge.curate.readers.items import BadItem, Merged, RawDocument
 from llmforge.curate.reading import read_shard
 from llmforge.curate.sources import find_inputs, plan_shards, resolve_sources
 from llmforge.pipeline.counts import Counts
@@ -45,20 +43,20 @@ class ReadAndFilter:
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Read one shard's files and sort out what they hold."""
         settings = context.settings.curate
-        rules = choose_rules(settings, find_reader(shard.work["type"]).kind)
+        rules = choose_rules(settings, shard.work["kind"])
         extractor = shared_extractor(settings.extract)
         with ShardOutputs(context, shard, shard.work["source"]) as outputs:
             for item in read_shard(shard, context, outputs.counts.measures):
+                against = None
                 if isinstance(item, RawDocument) and item.html is not None:
-                    item = extract_page(item, extractor)
+                    against = judge_url(item.document, rules, outputs.counts)
+                    item = item if against is not None else extract_page(item, extractor)
                 if isinstance(item, BadItem):
                     outputs.quarantine(item)
                 elif isinstance(item, Merged):
                     outputs.merge(item.num_bytes)
-                elif verdict := item.verdict or judge(item, rules, outputs.counts):
-                    outputs.drop(item, verdict)
                 else:
-                    outputs.keep(item)
+                    outputs.write(item, against or judge(item, rules, outputs.counts))
         return outputs.counts
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -66,45 +64,15 @@ class ReadAndFilter:
         settings = context.settings.curate
         sources = {}
         for source in resolve_sources(settings, context.inputs):
-            kind = find_reader(source.type).kind
             sources[source.name] = {
                 "type": source.type,
-                "kind": kind,
+                "kind": source.kind,
                 "files": source.end - source.first,
                 "weight": source.section.weight,
                 "limit": source.section.limit,
-                "rules": [rule.name for rule in choose_rules(settings, kind)],
+                "rules": [rule.name for rule in choose_rules(settings, source.kind)],
             }
         return {"sources": sources}
-
-
-def choose_rules(settings: CurateSection, kind: ContentKind) -> list[Rule]:
-    """The rules that are made for a kind of content, in order: the address, the language, then those of the text."""
-    rules = [find_rule(limits.rule, limits) for limits in settings.rules]
-    if settings.language.keep:
-        rules.insert(0, find_rule("language", settings.language))
-    return sorted((rule for rule in rules if kind in rule.kinds), key=lambda rule: not rule.judges_url)
-
-
-def judge(raw: RawDocument, rules: list[Rule], counts: Counts) -> Verdict | None:
-    """The first verdict against a document; None if every rule lets it pass. A rule that edits changes its text."""
-    document = raw.document
-    if not document.text:
-        return Verdict("empty_text" if raw.html is None else "no_main_text")
-    stats = TextStats(document.text, document.url, document.meta)
-    for rule in rules:
-        counts.judge(rule.name, document.source)
-        outcome = rule.judge(stats)
-        if isinstance(outcome, Verdict):
-            return outcome
-        if isinstance(outcome, Edited):
-            counts.measures[f"edited_by_{rule.name}"] += 1
-            counts.measures.update({f"{rule.name}.{reason}": count for reason, count in outcome.counts.items()})
-            if not outcome.text:
-                return Verdict(f"{rule.name}.nothing_left")
-            document.text = outcome.text
-            stats = TextStats(outcome.text, document.url, document.meta)
-    return None
 
 
 def extract_page(raw: RawDocument, extractor: Extractor) -> RawDocument | BadItem:

@@ -94,11 +94,13 @@ class Counts:
     """The account of one shard, or of a whole stage.
 
     `judged` counts, for every rule and source, the documents that the rule looked at: a rule that judged and
-    never dropped is worth a warning. `measures` are other sums (tokens, candidate pairs).
+    never dropped is worth a warning. `violated` counts those that it would drop whatever other rules say; a drop
+    is counted for the first rule alone. `measures` are other sums (tokens, candidate pairs).
     """
 
     by_source: dict[str, SourceCounts] = field(default_factory=dict)
     judged: dict[str, Counter[str]] = field(default_factory=dict)
+    violated: dict[str, Counter[str]] = field(default_factory=dict)
     measures: Counter[str] = field(default_factory=Counter)
 
     def _source(self, source: str) -> SourceCounts:
@@ -139,14 +141,19 @@ class Counts:
         """A rule looked at a document of a source."""
         self.judged.setdefault(rule, Counter())[source] += 1
 
+    def violate(self, rule: str, source: str) -> None:
+        """A document of a source violates a rule, whether or not another one dropped it before."""
+        self.violated.setdefault(rule, Counter())[source] += 1
+
     def add(self, other: Counts) -> None:
         """Add another account to this one."""
         for source, account in other.by_source.items():
-            mine = self._source(source)
-            mine.documents.add(account.documents)
-            mine.bytes.add(account.bytes)
-        for rule, sources in other.judged.items():
-            self.judged.setdefault(rule, Counter()).update(sources)
+            total = self._source(source)
+            total.documents.add(account.documents)
+            total.bytes.add(account.bytes)
+        for mine, others in ((self.judged, other.judged), (self.violated, other.violated)):
+            for rule, sources in others.items():
+                mine.setdefault(rule, Counter()).update(sources)
         self.measures.update(other.measures)
 
     @property
@@ -175,7 +182,8 @@ class Counts:
         return {
             **self.total.to_dict(),
             "by_source": {name: account.to_dict() for name, account in sorted(self.by_source.items())},
-            "judged": {rule: dict(sorted(sources.items())) for rule, sources in sorted(self.judged.items())},
+            "judged": _sorted(self.judged),
+            "violated": _sorted(self.violated),
             "measures": dict(sorted(self.measures.items())),
         }
 
@@ -188,4 +196,9 @@ class Counts:
                 Flow.from_dict(account["documents"]), Flow.from_dict(account["bytes"])
             )
         counts.judged = {rule: Counter(sources) for rule, sources in value["judged"].items()}
+        counts.violated = {rule: Counter(sources) for rule, sources in value["violated"].items()}
         return counts
+
+
+def _sorted(by_rule: dict[str, Counter[str]]) -> dict[str, dict[str, int]]:
+    return {rule: dict(sorted(sources.items())) for rule, sources in sorted(by_rule.items())}

@@ -13,13 +13,16 @@ from llmforge.pipeline.manifest import MANIFEST, Manifest, read_manifest
 class InputFile:
     """A file of the user's.
 
-    `locator` is its path relative to the source, with forward slashes: part of every document's identity.
+    `locator` is its path relative to the source, with forward slashes: part of every document's identity. A file
+    that is not on this machine has a `url`, and a `version` that its store gives it in place of a hash.
     """
 
     path: Path
     source: str
     locator: str
     num_bytes: int
+    url: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -60,7 +63,7 @@ class Inputs:
 
     def identity(self, cache: HashCache) -> dict[str, Any]:
         """Content hashes of everything read, by source and locator, and the settings of other sections."""
-        files = {f"{file.source}:{file.locator}": cache.hash_file(file.path) for file in self.files}
+        files = {f"{file.source}:{file.locator}": file.version or cache.hash_file(file.path) for file in self.files}
         artifacts = {f"stage {name}": artifact.identity for name, artifact in self.artifacts}
         return {**files, **artifacts, **{f"settings of {name}": values for name, values in self.sections}}
 

@@ -12,8 +12,8 @@ def rule_warnings(counts: Counts, max_drop_share: float) -> list[str]:
         max_drop_share: the share of one source's documents (0 to 1) above which a rule's drops are a warning.
     """
     total = counts.total.documents
-    # A rule's conditions are named rule.condition; an edit counts as much as a drop.
-    fired = {rule.split(".")[0] for rule in total.dropped} | set(total.dropped)
+    # A rule's conditions are named rule.condition; an edit counts as much as a drop, and so does being second to drop.
+    fired = {rule.split(".")[0] for rule in total.dropped} | set(total.dropped) | set(counts.violated)
     fired |= {name.removeprefix("edited_by_") for name in counts.measures if name.startswith("edited_by_")}
     silent = [rule for rule in counts.judged if rule not in fired]
     lines = [f"{rule} judged {counts.judged[rule].total():,} documents and dropped none" for rule in sorted(silent)]

@@ -109,7 +109,7 @@ def test_one_and_two_workers_write_the_same_bytes(tmp_path: Path) -> None:
         outputs.append({output.path: output.sha256 for output in result.manifest.outputs})
         assert result.manifest.counts["documents"]["kept"] == len(result.kept) > 50
     assert outputs[0] == outputs[1]
-    assert len(outputs[0]) == 3 * 5
+    assert len(outputs[0]) == 4 * 5
 
 
 def test_a_limit_takes_the_first_documents_for_any_number_of_workers(tmp_path: Path) -> None:

@@ -49,9 +49,9 @@ def test_a_checkout_keeps_paths_and_languages_and_leaves_out_what_is_not_its_own
         path.write_bytes(data)
     result = curate(tmp_path / "in")
     assert [row["meta"] for row in result.kept] == [
-        {"path": "src/a.py", "language": "python", "license": "MIT"},
-        {"path": "src/latin.py", "language": "python"},
-        {"path": "src/lib.rs", "language": "rust"},
+        {"path": "src/a.py", "language": "python", "repository": ".", "license": "MIT"},
+        {"path": "src/latin.py", "language": "python", "repository": "."},
+        {"path": "src/lib.rs", "language": "rust", "repository": "."},
     ]
     assert result.texts[1].endswith("'é'\n")
     assert result.rules == {"binary_file": 1, "empty_file": 1}

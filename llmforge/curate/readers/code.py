@@ -1,4 +1,7 @@
-"""A checkout of source code: one file is one document, with its path, its language and the licence that it names."""
+"""Checkouts of source code: one file is one document, with repository, path, language and licence.
+
+The licence is the one that the file's head names, or that of its repository.
+"""
 
 import codecs
 import re
@@ -6,8 +9,10 @@ from collections.abc import Iterator
 
 from llmforge.core.documents import Document, document_id
 from llmforge.core.records import BadRecord
+from llmforge.curate.readers.checkout import find_repository, find_repository_license, select_files
 from llmforge.curate.readers.items import BadItem, Item, RawDocument, Reader, ReadOptions, Verdict
-from llmforge.curate.readers.languages import LANGUAGES, VENDORED_FOLDERS
+from llmforge.curate.readers.language_by_content import find_language
+from llmforge.curate.readers.languages import LANGUAGES
 from llmforge.curate.readers.licenses import find_license
 from llmforge.curate.readers.text import read_whole
 from llmforge.pipeline.inputs import InputFile
@@ -23,20 +28,26 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
     if isinstance(data, BadItem):
         yield data
         return
-    language = LANGUAGES.get(file.path.suffix.lower(), "unknown")
-    meta = {"path": file.locator, "language": language}
     if b"\0" in data:
-        empty = Document(document_id(file.source, file.locator, ""), "", file.source, meta=meta)
+        empty = Document(document_id(file.source, file.locator, ""), "", file.source, meta={"path": file.locator})
         yield RawDocument(empty, file.locator, len(data), verdict=Verdict("binary_file"))
         return
     text = _decode(data)
     if text is None:
         yield BadItem(file.locator, BadRecord.of("invalid_utf8", 0, data))
-    else:
-        if license_name := find_license(text):
-            meta["license"] = license_name
-        document = Document(document_id(file.source, file.locator, text), text, file.source, meta=meta)
-        yield RawDocument(document, file.locator, len(data))
+        return
+    meta = _describe(file, text)
+    document = Document(document_id(file.source, file.locator, text), text, file.source, meta=meta)
+    yield RawDocument(document, file.locator, len(data))
+
+
+def _describe(file: InputFile, text: str) -> dict[str, str]:
+    meta = {"path": file.locator, "language": find_language(file.locator, text)}
+    if not file.url:
+        meta["repository"] = find_repository(file)
+    if license_name := find_license(text) or (None if file.url else find_repository_license(file)):
+        meta["license"] = license_name
+    return meta
 
 
 def _decode(data: bytes) -> str | None:
@@ -51,4 +62,4 @@ def _decode(data: bytes) -> str | None:
     return None
 
 
-READER = Reader(tuple(LANGUAGES), read, kind="code", left_out=VENDORED_FOLDERS)
+READER = Reader(tuple(LANGUAGES), read, kind="code", select=select_files)

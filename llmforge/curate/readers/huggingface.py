@@ -6,7 +6,8 @@ from typing import Any
 from llmforge.core.errors import InputError, MachineError
 from llmforge.core.parquet import to_record
 from llmforge.core.records import TEXT_COLUMNS, BadRecord, Record
-from llmforge.curate.readers.items import Item, Reader, ReadOptions, from_records
+from llmforge.curate.readers.items import Item, Reader, ReadOptions
+from llmforge.curate.readers.rows import from_records, text_column
 from llmforge.pipeline.inputs import InputFile
 
 
@@ -15,7 +16,7 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
 
     Raises: InputError if there is no such data set, split, subset or column; MachineError if it cannot be reached.
     """
-    yield from from_records(_read_rows(options), file, options.section.column)
+    yield from from_records(_read_rows(options), file, options)
 
 
 def _read_rows(options: ReadOptions) -> Iterator[Record | BadRecord]:
@@ -40,7 +41,8 @@ def _open(options: ReadOptions) -> Any:
         raise InputError(f"{section.path}: {error}", "check the name, `split` and `subset`") from error
     except OSError as error:
         raise _unreachable(options, error) from error
-    wanted = (section.column,) if section.column is not None else TEXT_COLUMNS
+    column = text_column(options)
+    wanted = (column,) if column is not None else TEXT_COLUMNS
     names = rows.column_names
     if names is not None and not set(wanted) & set(names):
         raise InputError(

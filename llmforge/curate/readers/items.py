@@ -7,8 +7,7 @@ from typing import Literal
 
 from llmforge.config.curate import SourceSection
 from llmforge.core.documents import Document
-from llmforge.core.records import BadRecord, Record
-from llmforge.pipeline.document_files import to_document
+from llmforge.core.records import BadRecord
 from llmforge.pipeline.inputs import InputFile
 
 ContentKind = Literal["prose", "code", "maths"]
@@ -17,11 +16,12 @@ ContentKind = Literal["prose", "code", "maths"]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Why a document is dropped: the rule, what was measured, and what would have been allowed."""
+    """Why a document is dropped: the rule, what was measured, what would have been allowed, and what offends."""
 
     rule: str
     value: float | str | None = None
     limit: float | str | None = None
+    evidence: str | None = None
 
 
 @dataclass(slots=True)
@@ -76,21 +76,16 @@ class Reader:
         endings: names that a folder's files of this kind end in; a file that is named itself may have any.
         read: the items of one file, in order, in bounded memory.
         kind: what the text is.
-        left_out: folders of this name are left out.
+        select: which files of a folder or pattern are of this kind; None: those with the endings.
     """
 
     endings: tuple[str, ...]
     read: Callable[[InputFile, ReadOptions], Iterator[Item]]
     kind: ContentKind = "prose"
-    left_out: frozenset[str] = frozenset()
+    select: Callable[[list[InputFile]], list[InputFile]] | None = None
 
-
-def from_records(records: Iterator[Record | BadRecord], file: InputFile, column: str | None) -> Iterator[Item]:
-    """Rows or objects as raw documents of the file's source."""
-    for record in records:
-        found = record if isinstance(record, BadRecord) else to_document(record, file.source, file.locator, column)
-        if isinstance(found, BadRecord):
-            yield BadItem(file.locator, found)
-        elif isinstance(record, Record):
-            found.source = file.source
-            yield RawDocument(found, f"{file.locator}#{record.number}", found.num_bytes, record.offset)
+    def choose(self, files: list[InputFile]) -> list[InputFile]:
+        """The files of a folder or pattern that are of this kind."""
+        if self.select is not None:
+            return self.select(files)
+        return [file for file in files if file.path.name.lower().endswith(self.endings)]

@@ -1,7 +1,6 @@
-"""Which licence a source file says that it is under.
+"""Which licence a source file says that it is under, and which licence a licence file holds.
 
-Source: SPDX identifiers (ISO/IEC 5962), and the notices that the licences themselves ask for. A file that says
-nothing may still be under the licence of its repository; that is not judged here.
+Source: SPDX identifiers (ISO/IEC 5962), and the titles and notices of the licences themselves.
 """
 
 import re
@@ -24,6 +23,34 @@ _NOTICES = (
     ("GPL-2.0", ("gnu general public license", "version 2")),
     ("ISC", ("permission to use, copy, modify, and or distribute this software for any purpose",)),
 )
+
+# How the text of a licence begins, in the same form.
+_TITLES = (
+    ("Apache-2.0", ("apache license", "version 2.0, january 2004")),
+    ("AGPL-3.0", ("gnu affero general public license", "version 3")),
+    ("LGPL-3.0", ("gnu lesser general public license", "version 3")),
+    ("LGPL-2.1", ("gnu lesser general public license", "version 2.1")),
+    ("GPL-3.0", ("gnu general public license", "version 3")),
+    ("GPL-2.0", ("gnu general public license", "version 2")),
+    ("MPL-2.0", ("mozilla public license", "version 2.0")),
+    ("EPL-2.0", ("eclipse public license", "2.0")),
+    ("BSL-1.0", ("boost software license",)),
+    ("CC0-1.0", ("cc0 1.0 universal",)),
+    ("CC-BY-SA-4.0", ("attribution sharealike 4.0 international",)),
+    ("CC-BY-4.0", ("attribution 4.0 international",)),
+    ("PSF-2.0", ("python software foundation license",)),
+    ("Unlicense", ("this is free and unencumbered software released into the public domain",)),
+    ("Zlib", ("this software is provided as is , without any express", "altered source versions must be plainly")),
+    ("WTFPL", ("do what the fuck you want to public license",)),
+)
+_TITLE_CHARS = 1500
+
+
+def find_license_of_text(text: str) -> str | None:
+    """The SPDX identifier of the licence that a licence file holds; None if it is none of those known here."""
+    words = _NO_WORDS.sub(" ", text[:_TITLE_CHARS]).lower()
+    titled = next((name for name, phrases in _TITLES if all(phrase in words for phrase in phrases)), None)
+    return titled or find_license(text)
 
 
 def find_license(text: str) -> str | None:

@@ -3,11 +3,12 @@
 from collections import Counter
 from collections.abc import Sequence
 from importlib import import_module
-from pathlib import Path
 
 from llmforge.core.compression import read_chunks
 from llmforge.core.errors import InputError
 from llmforge.curate.readers.items import Reader
+from llmforge.curate.remote import read_head
+from llmforge.pipeline.inputs import InputFile
 
 READERS = {
     "warc": "llmforge.curate.readers.warc",
@@ -17,11 +18,13 @@ READERS = {
     "crowd_csv": "llmforge.curate.readers.crowd_csv",
     "text": "llmforge.curate.readers.text",
     "latex": "llmforge.curate.readers.latex",
+    "markdown": "llmforge.curate.readers.markdown",
     "code": "llmforge.curate.readers.code",
     "huggingface": "llmforge.curate.readers.huggingface",
 }
 _DATA = ("warc", "jsonl", "parquet", "csv")
 _LOOSE = ("text", "latex", "code")
+_HEADER_BYTES = 1 << 16
 
 
 def find_reader(name: str) -> Reader:
@@ -30,7 +33,7 @@ def find_reader(name: str) -> Reader:
     return reader
 
 
-def choose_type(path: str, files: Sequence[Path]) -> tuple[str, str]:
+def choose_type(path: str, files: Sequence[InputFile]) -> tuple[str, str]:
     """Which type `auto` stands for, and the reason: the one whose files are the largest part (bytes).
 
     Raises: InputError if no reader knows the names, or data files of several kinds lie side by side.
@@ -39,8 +42,8 @@ def choose_type(path: str, files: Sequence[Path]) -> tuple[str, str]:
     sizes: Counter[str] = Counter()
     for file in files:
         for kind, known in endings.items():
-            if file.name.lower().endswith(known):
-                sizes[kind] += file.stat().st_size + 1  # an empty file has an ending too
+            if file.path.name.lower().endswith(known):
+                sizes[kind] += file.num_bytes + 1  # an empty file has an ending too
     if not sizes:
         raise InputError(
             f"{path}: no reader knows the endings of its {len(files)} files",
@@ -58,9 +61,9 @@ def choose_type(path: str, files: Sequence[Path]) -> tuple[str, str]:
     return chosen, f"files that end in {' or '.join(endings[chosen][:3])} hold most of the bytes"
 
 
-def _find_crowd_result(files: Sequence[Path], endings: tuple[str, ...]) -> str | None:
+def _find_crowd_result(files: Sequence[InputFile], endings: tuple[str, ...]) -> str | None:
     """The name of the first table, if it is a result of crowd work by its columns."""
-    first = next(file for file in files if file.name.lower().endswith(endings))
-    head = next(iter(read_chunks(first)), b"")
+    first = next(file for file in files if file.path.name.lower().endswith(endings))
+    head = read_head(first, _HEADER_BYTES) if first.url else next(iter(read_chunks(first.path)), b"")
     header = head.split(b"\n")[0].lower() if isinstance(head, bytes) else b""
-    return first.name if b"hitid" in header and b"answer." in header else None
+    return first.path.name if b"hitid" in header and b"answer." in header else None

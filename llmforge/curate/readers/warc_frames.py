@@ -1,31 +1,26 @@
-"""Where WARC records begin and end, so that one broken record costs one record.
+"""Where the records of web archives begin and end, so that one broken record costs one record.
 
-A reader that trusts Content-Length loses the rest of the file to one wrong number. Here the number is believed only
-if the end of the record, the end of the file or `WARC/` follows; otherwise reading goes on at the next place that
-looks like a record.
+A reader that trusts the length in a record's header loses the rest of the file to one wrong number. Here the number
+is believed only if the end of the record, the end of the file or another record follows; otherwise reading goes on
+at the next place that looks like a record.
 """
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from llmforge.core.compression import Damage
 from llmforge.core.records import BadRecord, damaged_range, escape
+from llmforge.curate.readers.archive_forms import MAX_HEADER_BYTES, WARC, ArchiveForm
 
-_MAGIC = b"WARC/"
-_NEXT_RECORD = re.compile(rb"\r?\n(?=WARC/[01]\.)")
-_HEADER_END = re.compile(rb"\r?\n\r?\n")
-_CONTENT_LENGTH = re.compile(rb"\ncontent-length:[ \t]*([^\r\n]*)", re.IGNORECASE)
 _RECORD_END = b"\r\n\r\n"
-_MAX_HEADER_BYTES = 1 << 16
 _STEP_BYTES = 1 << 18
 _GAP_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One WARC record as it stands in the file; `data` holds its first bytes only if it is too large."""
+    """One record as it stands in the file; `data` holds its first bytes only if it is too large."""
 
     data: bytes
     offset: int
@@ -82,12 +77,14 @@ class _Span:
         return BadRecord(error, self.offset, self.num_bytes, self.sha256, escape(self.head))
 
 
-def split_frames(chunks: Iterator[bytes | Damage], max_record_bytes: int) -> Iterator[Frame | BadRecord]:
-    """Records of an uncompressed WARC stream in bounded memory; every byte is in one of them or between two."""
+def split_frames(
+    chunks: Iterator[bytes | Damage], max_record_bytes: int, form: ArchiveForm = WARC
+) -> Iterator[Frame | BadRecord]:
+    """Records of an uncompressed archive in bounded memory; every byte is in one of them or between two."""
     buffer = _Buffer(chunks)
     while True:
         last: Frame | BadRecord | None = None
-        for last in _frames_until_damage(buffer, max_record_bytes):
+        for last in _frames_until_damage(buffer, max_record_bytes, form):
             yield last
         damage = buffer.damage
         if damage is None:
@@ -98,21 +95,21 @@ def split_frames(chunks: Iterator[bytes | Damage], max_record_bytes: int) -> Ite
         buffer.go_on()
 
 
-def _frames_until_damage(buffer: _Buffer, max_record_bytes: int) -> Iterator[Frame | BadRecord]:
+def _frames_until_damage(buffer: _Buffer, max_record_bytes: int, form: ArchiveForm) -> Iterator[Frame | BadRecord]:
     while _skip_blank(buffer):
-        buffer.fill(len(_MAGIC))
-        if not buffer.data.startswith(_MAGIC):
-            error = "bad_record" if buffer.offset else "not_warc"
-            yield _pass_over(buffer).as_bad_record(error)
+        buffer.fill(MAX_HEADER_BYTES)
+        if not form.start.match(buffer.data):
+            error = "bad_record" if buffer.offset else f"not_{form.name}"
+            yield _pass_over(buffer, form).as_bad_record(error)
             continue
-        size = _declared_size(buffer)
+        size = form.declared_size(buffer.data)
         if size is None:
-            yield _pass_over(buffer).as_bad_record("bad_content_length")
-        elif size <= max_record_bytes and _is_followed(buffer, size):
+            yield _pass_over(buffer, form).as_bad_record("bad_content_length")
+        elif size <= max_record_bytes and _is_followed(buffer, size, form):
             offset = buffer.offset
             yield Frame(buffer.take(size), offset, size)
         else:
-            yield _measure(buffer, size, max_record_bytes)
+            yield _measure(buffer, size, max_record_bytes, form)
 
 
 def _skip_blank(buffer: _Buffer) -> bool:
@@ -124,32 +121,21 @@ def _skip_blank(buffer: _Buffer) -> bool:
     return False
 
 
-def _declared_size(buffer: _Buffer) -> int | None:
-    """Size of the record, headers included, by its Content-Length (bytes)."""
-    buffer.fill(_MAX_HEADER_BYTES)
-    end = _HEADER_END.search(buffer.data, 0, _MAX_HEADER_BYTES)
-    if end is None:
-        return None
-    length = _CONTENT_LENGTH.search(buffer.data, 0, end.end())
-    digits = length[1].strip() if length is not None else b""
-    return end.end() + int(digits) if digits.isdigit() and len(digits) < 16 else None
-
-
-def _is_followed(buffer: _Buffer, size: int) -> bool:
+def _is_followed(buffer: _Buffer, size: int, form: ArchiveForm) -> bool:
     """Whether the record is all there and another one, or the end, comes after it."""
     if not buffer.fill(size):
         return False
     buffer.fill(size + _GAP_BYTES)
     rest = bytes(buffer.data[size : size + _GAP_BYTES])
-    if rest.startswith(_RECORD_END) and not _NEXT_RECORD.search(buffer.data, 0, size):
+    if rest.startswith(_RECORD_END) and not form.next_record.search(buffer.data, 0, size):
         return True  # a sound record, whatever comes after it
     rest = rest.lstrip(b"\r\n")
-    return not rest or rest.startswith(_MAGIC[: len(rest)])
+    return not rest or form.start.match(rest) is not None
 
 
-def _measure(buffer: _Buffer, size: int, max_record_bytes: int) -> Frame | BadRecord:
+def _measure(buffer: _Buffer, size: int, max_record_bytes: int, form: ArchiveForm) -> Frame | BadRecord:
     """A record that is too large, cut off, or of another size than declared: only what follows can tell."""
-    span = _pass_over(buffer)
+    span = _pass_over(buffer, form)
     if size > max_record_bytes and 0 <= span.num_bytes - size <= len(_RECORD_END):
         return Frame(span.head, span.offset, span.num_bytes)
     is_last = buffer.is_ended and not buffer.data
@@ -158,17 +144,17 @@ def _measure(buffer: _Buffer, size: int, max_record_bytes: int) -> Frame | BadRe
     return span.as_bad_record("bad_content_length")
 
 
-def _pass_over(buffer: _Buffer) -> _Span:
+def _pass_over(buffer: _Buffer, form: ArchiveForm) -> _Span:
     """Go to the next place that looks like the beginning of a record, or to the end."""
     offset, digest, head, num_bytes = buffer.offset, hashlib.sha256(), b"", 0
     is_found = False
     while not is_found and buffer.fill(1):
         has_more = buffer.fill(_STEP_BYTES)
-        found = _NEXT_RECORD.search(buffer.data)
+        found = form.next_record.search(buffer.data)
         is_found = found is not None
         # What may be the first half of the mark stays for the next look.
         passed = buffer.take(found.end() if found else len(buffer.data) - (_GAP_BYTES if has_more else 0))
         digest.update(passed)
-        head = head or passed[:_MAX_HEADER_BYTES]
+        head = head or passed[:MAX_HEADER_BYTES]
         num_bytes += len(passed)
     return _Span(head, offset, num_bytes, digest.hexdigest())
