@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-slow lint types imports check wheel-test clean
+.PHONY: help setup demo test test-slow lint types imports check bench-peers wheel-test clean
 
 help: ## Show the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,13 @@ imports: setup ## Check that rooms import downwards only
 	$(BIN)/lint-imports
 
 check: lint types imports test test-slow ## Exactly what CI runs
+
+bench-peers: .venv-peers/.installed ## Make .venv-peers with the tools that benchmarks compare with
+
+.venv-peers/.installed: scripts/peers/requirements.txt
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r $<
+	touch $@
 
 wheel-test: setup ## Build the wheel, install it apart, and prove that it works outside the checkout
 	sh scripts/wheel_test.sh "$(CURDIR)/$(BIN)"

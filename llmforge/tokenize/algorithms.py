@@ -15,6 +15,7 @@ Every one of them gives the same result for the same text in every process.
 
 from collections import Counter
 from collections.abc import Iterable
+from functools import partial
 
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, trainers
 
@@ -23,7 +24,7 @@ from llmforge.core.errors import SettingsError
 from llmforge.tokenize.patterns import SPLIT_PATTERNS, WORD_RULES
 from llmforge.tokenize.sentencepiece import convert, parse_model, train_sentencepiece
 from llmforge.tokenize.tokenizer import EOS_TOKEN, explained_panics
-from llmforge.tokenize.vocabulary import byte_pieces, edit, without_added_tokens
+from llmforge.tokenize.vocabulary import byte_pieces, edit, without_added_tokens, without_word
 
 Texts = Iterable[list[str]]
 """Batches of text; may be gone through more than once."""
@@ -148,7 +149,7 @@ def _train_words(settings: TokenizeSection, texts: Texts) -> Tokenizer:
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return edit(tokenizer, without_added_tokens)
+    return edit(edit(tokenizer, without_added_tokens), partial(without_word, EOS_TOKEN))
 
 
 def _train_sentencepiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:

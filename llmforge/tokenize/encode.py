@@ -17,6 +17,7 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.tokenize.corpus import plan_shards, read_shard
 from llmforge.tokenize.encoders import make_encoder
+from llmforge.tokenize.scores import count_words
 from llmforge.tokenize.survey import Survey
 from llmforge.tokenize.token_store import (
     SPLITS,
@@ -89,7 +90,7 @@ class ShardEncoding:
                 ids = self._encode_batch([document.text for document in batch])
                 for document, tokens in zip(batch, ids, strict=True):
                     self._writer(document).add(document.id, document.url, document.num_bytes, tokens)
-                    self._words[document.source] += len(document.text.split())
+                    self._words[document.source] += count_words(document.text)
         self._note_totals()
         return self._counts
 

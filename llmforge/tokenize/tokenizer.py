@@ -72,8 +72,10 @@ class Tokenizer:
             raise InputError(f"the tokenizer has no token {eos_token!r}", "name its end-of-document token")
         self._library = library_tokenizer
         self._library.encode_special_tokens = True  # control tokens in text are text
-        self._library.no_truncation()  # others' files may ask for either
+        self._library.no_truncation()  # others' files may ask for any of these
         self._library.no_padding()
+        if getattr(library_tokenizer.model, "dropout", None):
+            self._library.model.dropout = None
         self.eos_token = eos_token
         self.eos_id: int = eos_id
         self.vocab_size: int = max(library_tokenizer.get_vocab(with_added_tokens=True).values()) + 1

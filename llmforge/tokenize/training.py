@@ -3,6 +3,7 @@
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any, Literal
 
 from llmforge.arch.vocabulary import choose_vocab_size
@@ -40,17 +41,17 @@ class TrainStep:
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Train, or take the existing one; write `tokenizer.json` and `tokenizer_config.json`."""
         settings, sample = sized_settings(context), TrainingText(context)
-        if settings.tokenizer is not None:
-            tokenizer = use_existing(settings.tokenizer, settings.split_pattern)
-            facts = {"algorithm": "existing", "lossless": round_trips(tokenizer)}
-        else:
-            with library_threads(context.settings.run.workers or num_cores()):
+        with library_threads(context.settings.run.workers or num_cores()):
+            if settings.tokenizer is not None:
+                tokenizer = use_existing(settings.tokenizer, settings.split_pattern)
+                facts = {"algorithm": "existing", "lossless": round_trips(tokenizer)}
+            else:
                 tokenizer = Tokenizer(train(settings, sample), EOS_TOKEN)
-            facts = describe_training(settings, sample)
+                facts = describe_training(settings, sample)
+            choice = choose_encoder(tokenizer, sample.first_texts(_IDENTITY_SAMPLE_BYTES))
         tokenizer.save(context.output(TOKENIZER), context.output(TOKENIZER_CONFIG))
         write_json(context.scratch("train") / "facts.json", {**facts, "vocab_size": tokenizer.vocab_size})
-        encoder, reason = choose_encoder(tokenizer, sample.first_texts(_IDENTITY_SAMPLE_BYTES))
-        write_json(context.scratch("train") / "encoder.json", {"name": encoder, "reason": reason})
+        write_json(context.scratch("train") / "encoder.json", asdict(choice))
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -61,6 +62,7 @@ class TrainStep:
             context.warnings.append(_explain_small_vocabulary(facts, context.settings.tokenize))
         encoder = read_json(context.scratch("train") / "encoder.json")
         log.decided("encoder", encoder["name"], encoder["reason"])
+        context.warnings.extend(encoder.pop("wrong"))
         return {"tokenizer": facts, "encoder": encoder}
 
 

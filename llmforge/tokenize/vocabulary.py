@@ -22,3 +22,9 @@ def edit(tokenizer: Tokenizer, change: Callable[[dict[str, Any]], None]) -> Toke
 def without_added_tokens(value: dict[str, Any]) -> None:
     """Leave the tokens in the vocabulary, but never look for them in text."""
     value["added_tokens"] = []
+
+
+def without_word(word: str, value: dict[str, Any]) -> None:
+    """Take a word out of the vocabulary and close the gap: in a text, a control token's name is no control token."""
+    kept = sorted((place, token) for token, place in value["model"]["vocab"].items() if token != word)
+    value["model"]["vocab"] = {token: place for place, (_, token) in enumerate(kept)}

@@ -97,6 +97,14 @@ def test_the_vocabulary_is_what_was_asked_for_or_less(algorithm: str) -> None:
     assert len(tokenizer.token_bytes()) == tokenizer.vocab_size
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_control_token_that_the_corpus_is_full_of_is_text(algorithm: str) -> None:
+    tokenizer = trained(algorithm, [f"{text} {EOS_TOKEN} <unk> [UNK] <s>" for text in TEXTS])
+    for text in (EOS_TOKEN, f"a {EOS_TOKEN} b", f"{EOS_TOKEN}{EOS_TOKEN}\n"):
+        assert tokenizer.eos_id not in tokenizer.encode(text)
+    assert tokenizer.eos_id == tokenizer.vocab_size - 1
+
+
 TRAIN_AND_PRINT = """
 import sys
 from training_texts import TEXTS

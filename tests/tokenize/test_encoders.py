@@ -13,6 +13,7 @@ from tokenizers import Tokenizer as LibraryTokenizer
 from tokenizers import decoders, models
 
 from llmforge.config.tokenize import TokenizeSection
+from llmforge.core.errors import InputError
 from llmforge.pipeline.build import Built
 from llmforge.tokenize.algorithms import split_into_bytes, train
 from llmforge.tokenize.encoders import (
@@ -21,6 +22,7 @@ from llmforge.tokenize.encoders import (
     NotSuitableError,
     choose_encoder,
     make_encoder,
+    make_gigatoken,
     make_tiktoken,
 )
 from llmforge.tokenize.patterns import SPLIT_PATTERNS
@@ -36,17 +38,57 @@ def trained(**values: object) -> Tokenizer:
 BYTE_LEVEL = {name: trained(split_pattern=name) for name in SPLIT_PATTERNS}
 
 
-@pytest.mark.parametrize("pattern", SPLIT_PATTERNS)
+@pytest.mark.parametrize(
+    ("name", "pattern"),
+    [("gigatoken", "gpt2"), ("gigatoken", "llama3"), *(("tiktoken", name) for name in SPLIT_PATTERNS)],
+)
 @given(text=st.text(max_size=60))
-def test_tiktoken_gives_the_ids_of_the_reference(pattern: str, text: str) -> None:
-    pytest.importorskip("tiktoken")
-    assert np.array_equal(fast_encoder(pattern)([text])[0], BYTE_LEVEL[pattern].encode(text))
+def test_faster_encoders_give_the_ids_of_the_reference(name: str, pattern: str, text: str) -> None:
+    pytest.importorskip(name)
+    assert np.array_equal(fast_encoder(name, pattern)([text])[0], BYTE_LEVEL[pattern].encode(text))
 
 
 @cache
-def fast_encoder(pattern: str) -> EncodeBatch:
-    assert choose_encoder(BYTE_LEVEL[pattern], TEXTS)[0] == "tiktoken"
-    return make_encoder("tiktoken", BYTE_LEVEL[pattern])
+def fast_encoder(name: str, pattern: str) -> EncodeBatch:
+    return make_encoder(name, BYTE_LEVEL[pattern])
+
+
+def test_the_fastest_that_knows_the_pattern_is_chosen() -> None:
+    pytest.importorskip("gigatoken")
+    pytest.importorskip("tiktoken")
+    chosen = {pattern: choose_encoder(tokenizer, TEXTS) for pattern, tokenizer in BYTE_LEVEL.items()}
+    assert {pattern: choice.name for pattern, choice in chosen.items()} == {
+        "gpt2": "gigatoken",
+        "llama3": "gigatoken",
+        "gpt4": "tiktoken",  # gigatoken knows other spellings of the pattern only
+    }
+    assert chosen["gpt2"].reason.endswith("gave the same ids on 120 texts, hard ones and your own")
+    assert chosen["gpt2"].wrong == ()
+
+
+def test_added_tokens_that_are_found_in_text_are_left_to_the_reference() -> None:
+    tokenizer = trained()
+    tokenizer._library.add_tokens(["herons"])
+    assert "herons" in [tokenizer.spelling(token) for token in tokenizer.encode("two herons").tolist()]
+    assert choose_encoder(tokenizer, TEXTS).name == REFERENCE
+
+
+def test_gigatoken_begins_with_empty_caches_again_and_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    gigatoken = pytest.importorskip("gigatoken")
+    made = []
+    load = gigatoken.Tokenizer.from_json
+    monkeypatch.setattr(gigatoken.Tokenizer, "from_json", lambda source: made.append(1) or load(source))
+    monkeypatch.setattr("llmforge.tokenize.encoders._RENEW_CHARS", 200)
+    encode = make_gigatoken(BYTE_LEVEL["gpt2"])
+    for text, ids in zip(TEXTS, encode(TEXTS), strict=True):
+        assert np.array_equal(ids, BYTE_LEVEL["gpt2"].encode(text))
+    assert len(made) > 20
+
+
+def test_a_lone_surrogate_is_the_error_that_the_reference_gives() -> None:
+    pytest.importorskip("gigatoken")
+    with pytest.raises(InputError, match=r"lone surrogate U\+D800 at character 1"):
+        make_gigatoken(BYTE_LEVEL["gpt2"])(["a\ud800b"])
 
 
 def test_a_text_that_overflows_its_stack_is_left_to_the_reference() -> None:
@@ -60,9 +102,9 @@ def test_a_text_that_overflows_its_stack_is_left_to_the_reference() -> None:
     "values", [{"algorithm": "char_bpe", "vocab_size": 700}, {"split_digits": True}, {"normalization": "nfc"}]
 )
 def test_other_kinds_stay_with_the_reference(values: dict[str, object]) -> None:
-    name, reason = choose_encoder(trained(**values), TEXTS)
-    assert name == REFERENCE
-    assert "no byte-level BPE with a pattern by name" in reason
+    choice = choose_encoder(trained(**values), TEXTS)
+    assert choice.name == REFERENCE
+    assert choice.reason == "it is no byte-level BPE with a pattern by name, the only kind that faster encoders know"
 
 
 @pytest.mark.parametrize(
@@ -83,28 +125,52 @@ def test_merges_that_tiktoken_would_follow_otherwise_are_refused(merges: list[tu
         make_tiktoken(Tokenizer(library, EOS_TOKEN))
 
 
-def test_another_id_anywhere_in_the_sample_means_the_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("tiktoken")
+def test_another_id_anywhere_in_the_sample_means_the_next_and_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
     tokenizer = BYTE_LEVEL["gpt2"]
 
     def wrong(_: Tokenizer) -> Callable[..., list[np.ndarray]]:
         return lambda texts: [tokenizer.encode(text) + ("99" in text) for text in texts]
 
-    monkeypatch.setattr("llmforge.tokenize.encoders.make_tiktoken", wrong)
-    name, reason = choose_encoder(tokenizer, ["number 99"])
-    assert (name, reason) == (REFERENCE, "tiktoken gives other ids for 'number 99'")
+    monkeypatch.setattr("llmforge.tokenize.encoders.FASTER", {"numpy": wrong})
+    choice = choose_encoder(tokenizer, ["number 99"])
+    assert choice.name == REFERENCE
+    assert choice.wrong == (f"numpy {np.__version__} is not used: it gives other ids for 'number 99'",)
+    assert choice.wrong[0] in choice.reason
+    monkeypatch.setattr(
+        "llmforge.tokenize.encoders.FASTER", {"numpy": wrong, "tokenizers": lambda one: one.encode_batch}
+    )
+    choice = choose_encoder(tokenizer, ["number 99"])
+    assert choice.name == "tokenizers"
+    assert len(choice.wrong) == 1
 
 
-def test_without_tiktoken_the_store_has_the_same_bytes(
+def test_a_wrong_encoder_is_a_warning_of_the_stage(
     corpus: Path, tokenize: Callable[..., Built], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def wrong(tokenizer: Tokenizer) -> EncodeBatch:
+        return lambda texts: [tokenizer.encode(text)[1:] for text in texts]
+
+    monkeypatch.setattr("llmforge.tokenize.encoders.FASTER", {"numpy": wrong})
+    built = tokenize(corpus)
+    assert built.manifest.results["encoder"]["name"] == REFERENCE
+    assert any("is not used: it gives other ids" in warning for warning in built.manifest.warnings)
+
+
+@pytest.mark.parametrize("missing", [["gigatoken"], ["gigatoken", "tiktoken"]])
+def test_without_fast_encoders_the_store_has_the_same_bytes(
+    corpus: Path, tokenize: Callable[..., Built], monkeypatch: pytest.MonkeyPatch, missing: list[str]
+) -> None:
+    pytest.importorskip("gigatoken")
     pytest.importorskip("tiktoken")
     fast = tokenize(corpus, name="fast")
-    monkeypatch.setitem(sys.modules, "tiktoken", None)
+    for name in missing:
+        monkeypatch.setitem(sys.modules, name, None)
     plain = tokenize(corpus, name="plain")
-    assert fast.manifest.results["encoder"]["name"] == "tiktoken"
-    assert plain.manifest.results["encoder"]["name"] == REFERENCE
-    assert "not installed" in plain.manifest.results["encoder"]["reason"]
+    assert fast.manifest.results["encoder"]["name"] == "gigatoken"
+    assert plain.manifest.results["encoder"]["name"] == ("tiktoken" if len(missing) == 1 else REFERENCE)
+    if len(missing) == 2:
+        reason = 'gigatoken is not installed (pip install "llmforge[fast]"); tiktoken is not installed'
+        assert plain.manifest.results["encoder"]["reason"].startswith(reason)
     assert {output.path: output.sha256 for output in fast.manifest.outputs} == {
         output.path: output.sha256 for output in plain.manifest.outputs
     }

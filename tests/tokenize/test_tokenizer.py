@@ -4,8 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tokenizers import models
 
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.core.errors import InputError
@@ -149,3 +151,10 @@ def test_slices_join_to_the_text_and_are_short(text: str, limit: int) -> None:
 def test_slices_end_before_a_blank() -> None:
     assert slice_text("aaa bbb ccc", 8) == ["aaa bbb", " ccc"]
     assert slice_text("x" * 20, 8) == ["x" * 8, "x" * 8, "xxxx"]
+
+
+def test_merges_that_a_file_wants_left_out_by_chance_are_all_taken() -> None:
+    library = tokenizers.Tokenizer(models.BPE({"a": 0, "b": 1, "ab": 2, EOS_TOKEN: 3}, [("a", "b")], dropout=0.5))
+    library.add_special_tokens([EOS_TOKEN])
+    tokenizer = Tokenizer(library, EOS_TOKEN)
+    assert {tuple(tokenizer.encode("ab").tolist()) for _ in range(50)} == {(2,)}
