@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from llmforge.dedup.exact import keep_one_copy
 from llmforge.dedup.minhash import U32
-from llmforge.dedup.shingles import U64, mix
 from llmforge.dedup.tables import PAIR, Rows
+from llmforge.dedup.words import U64, mix
 
 Similarity = TypeVar("Similarity", float, NDArray[np.float64])
 

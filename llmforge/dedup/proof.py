@@ -22,7 +22,8 @@ from llmforge.core.hashing import derive_seed
 from llmforge.core.shards import read_objects
 from llmforge.dedup.exact import normalise
 from llmforge.dedup.lsh import candidate_probability
-from llmforge.dedup.shingles import U64, shingle
+from llmforge.dedup.shingles import shingle
+from llmforge.dedup.words import U64
 from llmforge.pipeline.manifest import Manifest, read_manifest
 
 _HINT = "the artifact is damaged; rebuild it: llmforge dedup --force"

@@ -1,39 +1,60 @@
-"""Shingle sets of the documents that are compared, read from disk as they are needed."""
+"""Shingles on disk: written for every document when it is signed, read for those that are compared."""
 
 import os
 from collections import OrderedDict
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-from numpy.typing import NDArray
 
-from llmforge.dedup.shingles import U64
-from llmforge.dedup.tables import SPAN, Rows, read_table, shards_and_rows
+from llmforge.core.files import atomic_writer
+from llmforge.dedup.shingles import Shingles, sort_unique
+from llmforge.dedup.tables import as_bytes
+from llmforge.dedup.words import U64
+from llmforge.pipeline.stage import Context, Shard
 
 _CACHE_BYTES = 64 << 20
 _OPEN_FILES = 256
 
 
+class ShingleWriter:
+    """Writes the shingles of one shard's documents; the files appear when the block ends without an error."""
+
+    def __init__(self, context: Context, shard: Shard) -> None:
+        self._writers = [
+            atomic_writer(context.output(f"work/sign/{shard.stem}.{kind}")) for kind in ("shingles", "bounds")
+        ]
+        self._end = 0
+
+    def __enter__(self) -> "ShingleWriter":
+        with ExitStack() as stack:
+            self._shingles, self._bounds = (stack.enter_context(writer) for writer in self._writers)
+            self._stack = stack.pop_all()
+        self._bounds.write(bytes(8))
+        return self
+
+    def write(self, shingles: Shingles) -> None:
+        """Append the documents of a block."""
+        self._shingles.write(as_bytes(shingles.hashes))
+        self._bounds.write(as_bytes((shingles.bounds[1:] + self._end).astype(np.uint64)))
+        self._end += len(shingles.hashes)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.__exit__(kind, value, trace)
+
+
 class ShingleSets:
     """Reads shingle sets by location; the last ones used stay in memory, up to a number of bytes."""
 
-    def __init__(self, folder: Path, locations: NDArray[np.uint64], max_bytes: int = _CACHE_BYTES) -> None:
-        """Find where the sets of the documents at `locations` (sorted) lie below `folder`."""
+    def __init__(self, folder: Path, max_bytes: int = _CACHE_BYTES) -> None:
+        """Read the sets that a `ShingleWriter` wrote into `folder`."""
         self._folder = folder
-        self._locations = locations
-        self._spans = np.concatenate([np.empty(0, dtype=SPAN), *self._find()])
         self._max_bytes, self._num_bytes = max_bytes, 0
         self._sets: OrderedDict[int, U64] = OrderedDict()
-        self._files: OrderedDict[int, int] = OrderedDict()
-
-    def _find(self) -> list[Rows]:
-        shards, _ = shards_and_rows(self._locations)
-        found = []
-        for shard in np.unique(shards).tolist():
-            spans = read_table(self._folder / f"{shard:05d}.spans", SPAN)
-            found.append(spans[np.searchsorted(spans["location"], self._locations[shards == shard])])
-        return found
+        self._files: OrderedDict[int, _ShardFiles] = OrderedDict()
 
     def __enter__(self) -> "ShingleSets":
         return self
@@ -41,8 +62,8 @@ class ShingleSets:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for descriptor in self._files.values():
-            os.close(descriptor)
+        for files in self._files.values():
+            files.close()
 
     def of(self, location: int) -> U64:
         """The shingle set of a document (sorted hashes)."""
@@ -57,14 +78,27 @@ class ShingleSets:
         return shingles
 
     def _read(self, location: int) -> U64:
-        span = self._spans[self._locations.searchsorted(np.uint64(location))]
-        size = 8 * int(span["count"])
-        data = os.pread(self._open(location >> 32), size, 8 * int(span["start"]))
-        return np.frombuffer(data, dtype=np.uint64)
-
-    def _open(self, shard: int) -> int:
+        shard, row = location >> 32, location & 0xFFFFFFFF
         if shard not in self._files:
             if len(self._files) == _OPEN_FILES:
-                os.close(self._files.popitem(last=False)[1])
-            self._files[shard] = os.open(self._folder / f"{shard:05d}.shingles", os.O_RDONLY)
-        return self._files[shard]
+                self._files.popitem(last=False)[1].close()
+            self._files[shard] = _ShardFiles(self._folder, shard)
+        return sort_unique(self._files[shard].read(row))
+
+
+class _ShardFiles:
+    """The open files of one shard."""
+
+    def __init__(self, folder: Path, shard: int) -> None:
+        self._shingles = os.open(folder / f"{shard:05d}.shingles", os.O_RDONLY)
+        self._bounds = os.open(folder / f"{shard:05d}.bounds", os.O_RDONLY)
+
+    def read(self, row: int) -> U64:
+        """The shingles of a document, as they follow each other in its text."""
+        start, end = np.frombuffer(os.pread(self._bounds, 16, 8 * row), dtype=np.uint64).tolist()
+        return np.frombuffer(os.pread(self._shingles, 8 * (end - start), 8 * start), dtype=np.uint64)
+
+    def close(self) -> None:
+        """Close both files."""
+        os.close(self._shingles)
+        os.close(self._bounds)

@@ -7,7 +7,7 @@ from llmforge.config.schema import Settings
 from llmforge.core.documents import Document
 from llmforge.core.records import BadRecord
 from llmforge.core.shards import read_documents
-from llmforge.dedup.shingles import BLOCK_CHARS
+from llmforge.dedup.words import BLOCK_CHARS
 from llmforge.pipeline.document_files import find_document_files, read_document_file
 from llmforge.pipeline.inputs import Inputs, open_artifact
 from llmforge.pipeline.stage import Context, Shard
@@ -50,16 +50,15 @@ def read_shard(shard: Shard, context: Context) -> Iterator[Document | BadRecord]
     yield from read_document_file(file, column=settings.column, max_record_bytes=settings.max_record_bytes)
 
 
-def read_batches(shard: Shard, context: Context, rows: set[int] | None = None) -> Iterator[list[Document]]:
+def read_batches(shard: Shard, context: Context) -> Iterator[list[Document]]:
     """The documents of an input shard that can be read, by the block: long enough for arrays to be fast.
 
-    Their order numbers the rows of the shard; with `rows`, only these are given.
+    Their order numbers the rows of the shard.
     """
     batch: list[Document] = []
     num_chars = 0
-    good = (document for document in read_shard(shard, context) if isinstance(document, Document))
-    for row, document in enumerate(good):
-        if rows is not None and row not in rows:
+    for document in read_shard(shard, context):
+        if isinstance(document, BadRecord):
             continue
         batch.append(document)
         num_chars += len(document.text)

@@ -3,9 +3,8 @@
     1 sign     document -> hash of its text; shingles -> MinHash signature -> band keys     sorted runs
     2 band     equal text hash -> copies; equal band key -> candidate pairs                 by range of keys
     3 cluster  pairs -> candidate components (union-find)                                   one process
-    4 shingle  shingle sets of the documents that have candidates                           by input shard
-    5 verify   in the order of who stays: go only if similar enough to one that stays       by component
-    6 filter   data/ with component and cluster size, removed/ with the twin that stays     by input shard
+    4 verify   in the order of who stays: go only if similar enough to one that stays       by component
+    5 filter   data/ with component and cluster size, removed/ with the twin that stays     by input shard
 
 dedup/
   data/00012.jsonl.zst        kept documents of input shard 12; meta.dedup = {component, cluster_size}
@@ -27,7 +26,6 @@ from llmforge.dedup import source
 from llmforge.dedup.steps.band import BandStep
 from llmforge.dedup.steps.cluster import ClusterStep
 from llmforge.dedup.steps.filter import FilterStep
-from llmforge.dedup.steps.shingle import ShingleStep
 from llmforge.dedup.steps.sign import SignStep
 from llmforge.dedup.steps.verify import VerifyStep
 from llmforge.pipeline.counts import Counts
@@ -41,9 +39,9 @@ class DedupStage:
 
     name = "dedup"
     section = "dedup"
-    version = 1
+    version = 2
     packages = ("orjson", "xxhash", "zstandard")
-    steps: tuple[Step, ...] = (SignStep(), BandStep(), ClusterStep(), ShingleStep(), VerifyStep(), FilterStep())
+    steps: tuple[Step, ...] = (SignStep(), BandStep(), ClusterStep(), VerifyStep(), FilterStep())
 
     def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
         """Curate's artifact, or the files of `dedup.data`.

@@ -35,9 +35,6 @@ DECISION = np.dtype(
         ("is_exact", "<u8"),
     ]
 )
-# Where the shingle set of a document lies in its shard's file of shingles.
-SPAN = np.dtype([("location", "<u8"), ("start", "<u8"), ("count", "<u8")])
-LOCATION = np.dtype("<u8")
 
 _ROW_BITS = 32
 _STREAM_ROWS = 1 << 20

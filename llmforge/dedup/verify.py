@@ -12,8 +12,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from llmforge.dedup.shingles import U64
 from llmforge.dedup.tables import Rows
+from llmforge.dedup.words import U64
 
 
 @dataclass

@@ -104,7 +104,10 @@ class Counts:
     measures: Counter[str] = field(default_factory=Counter)
 
     def _source(self, source: str) -> SourceCounts:
-        return self.by_source.setdefault(source, SourceCounts())
+        account = self.by_source.get(source)
+        if account is None:  # setdefault would make four counters for every document
+            account = self.by_source[source] = SourceCounts()
+        return account
 
     def keep(self, source: str, bytes_in: int, bytes_kept: int | None = None, documents: int = 1) -> None:
         """One document came in with `bytes_in` bytes and stays with `bytes_kept` (the same where not given)."""
@@ -139,7 +142,10 @@ class Counts:
 
     def judge(self, rule: str, source: str) -> None:
         """A rule looked at a document of a source."""
-        self.judged.setdefault(rule, Counter())[source] += 1
+        judged = self.judged.get(rule)
+        if judged is None:
+            judged = self.judged[rule] = Counter()
+        judged[source] += 1
 
     def violate(self, rule: str, source: str) -> None:
         """A document of a source violates a rule, whether or not another one dropped it before."""

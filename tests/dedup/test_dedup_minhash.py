@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from llmforge.dedup.lsh import band_keys, candidate_probability, catch_curve, choose_bands
 from llmforge.dedup.minhash import EMPTY, sign
-from llmforge.dedup.shingles import Shingles, mix, shingle
+from llmforge.dedup.shingles import Shingles, shingle
+from llmforge.dedup.words import mix
 
 SETS = st.lists(st.lists(st.integers(0, 2**64 - 1), max_size=40), min_size=1, max_size=6)
 

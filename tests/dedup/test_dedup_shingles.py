@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llmforge.dedup import shingles as module
-from llmforge.dedup.shingles import hash_words, shingle
+from llmforge.dedup import words as module
+from llmforge.dedup.shingles import shingle
+from llmforge.dedup.words import hash_words
 
 PIECES = st.sampled_from(
     ["word", "Word", "two", "7", "8", " ", "  ", "\n", ", ", "-", "é", "ß", "漢", "字", "ก", "़", "𝐱", "😀"]
@@ -76,19 +77,15 @@ def test_a_text_shorter_than_a_shingle_is_one_shingle_of_its_words() -> None:
 def test_a_text_over_many_blocks_gives_the_same_words(monkeypatch: pytest.MonkeyPatch) -> None:
     text = " ".join(f"word{number}" for number in range(5000))
     whole = hash_words([text, "after"])
-    module._powers.cache_clear()
     monkeypatch.setattr(module, "BLOCK_CHARS", 1000)
     pieces = hash_words([text, "after"])
-    module._powers.cache_clear()
     assert pieces[0].tolist() == whole[0].tolist()
     assert pieces[1].tolist() == whole[1].tolist() == [0, 5000, 5001]
 
 
 def test_a_word_longer_than_a_block_is_cut_and_survived(monkeypatch: pytest.MonkeyPatch) -> None:
-    module._powers.cache_clear()
     monkeypatch.setattr(module, "BLOCK_CHARS", 100)
     assert np.diff(hash_words(["x" * 1000])[1]).tolist() == [11]
-    module._powers.cache_clear()
 
 
 def test_many_words_have_as_many_hashes() -> None:

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from llmforge.core.files import atomic_writer
 from llmforge.dedup.clusters import Components, unique_locations
-from llmforge.dedup.shingles import mix
-from llmforge.dedup.tables import NODE, PAIR, Rows, as_bytes, stream_table, write_table
+from llmforge.dedup.tables import NODE, PAIR, Rows, as_bytes, stream_table
+from llmforge.dedup.words import mix
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
@@ -39,8 +39,6 @@ class ClusterStep:
         for kind in ("copies", "near"):
             _deal(context, kind, PAIR, "second", components, num_partitions)
         _deal(context, "nodes", NODE, "location", components, num_partitions)
-        near = unique_locations(pairs[name] for pairs in _stream(context, "near", PAIR) for name in ("first", "second"))
-        write_table(context.output("work/cluster/near.locations"), near)
         counts.measures["documents_with_candidates"] = len(components.locations)
         return counts
 

@@ -14,7 +14,8 @@ from llmforge.dedup.ids import IdWriter
 from llmforge.dedup.lsh import band_keys, catch_curve
 from llmforge.dedup.minhash import sign
 from llmforge.dedup.ranking import order_key
-from llmforge.dedup.shingles import shingle
+from llmforge.dedup.shingle_sets import ShingleWriter
+from llmforge.dedup.shingles import Shingles, shingle
 from llmforge.dedup.source import input_shards, read_batches
 from llmforge.dedup.tables import RECORD, Rows, locate, write_table
 from llmforge.pipeline.counts import Counts
@@ -45,10 +46,16 @@ class SignStep:
         """Write sorted runs of text records and band records, and the ids of the shard."""
         settings, counts = context.settings.dedup, Counts()
         run, num_runs, row = Run(), 0, 0
-        with IdWriter(context, shard) as ids:
+        with IdWriter(context, shard) as ids, ShingleWriter(context, shard) as sets:
             for batch in read_batches(shard, context):
                 ids.write(document.id for document in batch)
-                _add(run, _records(batch, locate(shard.index, np.arange(row, row + len(batch))), settings))
+                normalised = [normalise(document.text) for document in batch]
+                locations = locate(shard.index, np.arange(row, row + len(batch)))
+                texts = _text_records(batch, normalised, locations, settings)
+                shingles = shingle(normalised, settings.minhash.ngram_words) if settings.minhash else None
+                if shingles is not None:
+                    sets.write(shingles)
+                _add(run, texts, _band_records(texts, shingles, settings))
                 row += len(batch)
                 if run.num_documents >= _RUN_DOCUMENTS:
                     _write(run, f"{shard.stem}-{num_runs:05d}", settings, context)
@@ -78,9 +85,8 @@ def _notes(settings: DedupSection) -> Iterator[str]:
     yield f"disk   {record_bytes:,} bytes a document for signatures, until the stage is complete"
 
 
-def _records(batch: list[Document], locations: Rows, settings: DedupSection) -> tuple[Rows, Rows]:
-    """Text records and band records of some documents."""
-    normalised = [normalise(document.text) for document in batch]
+def _text_records(batch: list[Document], normalised: list[str], locations: Rows, settings: DedupSection) -> Rows:
+    """Where each document's text stands among all texts, and the document among its copies."""
     keys = [text_key(text) for text in normalised]
     texts = np.empty(len(batch), dtype=RECORD)
     texts["key"], texts["text"] = np.array(keys, dtype=np.uint64).T
@@ -90,18 +96,21 @@ def _records(batch: list[Document], locations: Rows, settings: DedupSection) -> 
         for document, (key, _) in zip(batch, keys, strict=True)
     ]
     texts["location"] = locations
-    if settings.minhash is None:
-        return texts, np.empty(0, dtype=RECORD)
-    shingles = shingle(normalised, settings.minhash.ngram_words)
-    signatures = sign(shingles, settings.minhash.bands * settings.minhash.rows)
-    bands = np.repeat(texts[:, np.newaxis], settings.minhash.bands, axis=1)
-    bands["text"] = texts["key" if settings.exact else "name"][:, np.newaxis]
-    bands["key"] = band_keys(signatures, settings.minhash.bands)
-    return texts, bands[np.diff(shingles.bounds) > 0].ravel()
+    return texts
 
 
-def _add(run: Run, records: tuple[Rows, Rows]) -> None:
-    texts, bands = records
+def _band_records(texts: Rows, shingles: Shingles | None, settings: DedupSection) -> Rows:
+    """A record for every band of every document that has a shingle."""
+    if shingles is None or settings.minhash is None:
+        return np.empty(0, dtype=RECORD)
+    bands, rows = settings.minhash.bands, settings.minhash.rows
+    records = np.repeat(texts[:, np.newaxis], bands, axis=1)
+    records["text"] = texts["key" if settings.exact else "name"][:, np.newaxis]
+    records["key"] = band_keys(sign(shingles, bands * rows), bands)
+    return records[np.diff(shingles.bounds) > 0].ravel()
+
+
+def _add(run: Run, texts: Rows, bands: Rows) -> None:
     run.texts.append(texts)
     run.bands.append(bands)
     run.num_documents += len(texts)

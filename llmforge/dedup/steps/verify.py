@@ -40,7 +40,7 @@ class VerifyStep:
         nodes = nodes[np.unique(nodes["location"], return_index=True)[1]]
         near = unique_pairs(near)
         minhash = context.settings.dedup.minhash
-        with ShingleSets(context.scratch("shingle"), np.union1d(near["first"], near["second"])) as shingles:
+        with ShingleSets(context.scratch("sign")) as shingles:
             verdicts = choose_keepers(nodes, near, shingles.of, minhash.verify_jaccard if minhash else 1.0)
         decisions = _decide(verdicts, copies)
         decisions["component"] = _first_members(nodes, read_ids(context, nodes["location"]))
