@@ -6,6 +6,7 @@ from typing import Any
 import orjson
 
 from llmforge.cli.output import count, duration, share, size, table
+from llmforge.cli.rules import rule_lines
 from llmforge.core.errors import InputError
 from llmforge.pipeline.counts import Flow
 from llmforge.pipeline.manifest import MANIFEST, Manifest, read_manifest
@@ -26,7 +27,7 @@ def read_run(run: Path) -> dict[str, Manifest]:
 def overview(run: Path, manifests: dict[str, Manifest]) -> list[str]:
     """The lines of the screen: one part for each stage that there is."""
     parts = {
-        "curate": _documents,
+        "curate": _rules_and_documents,
         "dedup": _documents,
         "tokenize": _tokens,
         "plan-scaling": _plan,
@@ -51,6 +52,12 @@ def _documents(manifest: Manifest) -> list[str]:
     rules = [["dropped by", "documents", "share"]]
     rules += [[rule, count(number), share(number, account.total.documents.came_in)] for rule, number in dropped]
     return [*table(rows), *(["", *table(rules)] if dropped else [])]
+
+
+def _rules_and_documents(manifest: Manifest) -> list[str]:
+    """The funnel, and what each rule did to each source."""
+    rules = rule_lines(manifest.account, by_source=True)
+    return [*_documents(manifest), *(["", *rules] if rules else [])]
 
 
 def _flow_row(name: str, flow: Flow, kept_bytes: int) -> list[str]:
@@ -113,6 +120,8 @@ def _bits_per_byte(results: dict[str, Any]) -> list[list[str]]:
         ("gzip -9, each document by itself", "gzip_bits_per_byte"),
     ):
         rows.append([name, "none" if results[key] is None else f"{results[key]:.3f}"])
+        if key == "val_bits_per_byte" and len(by_source := results.get("val_by_source", {})) > 1:
+            rows += [[f"  of {source}", f"{figures['bits_per_byte']:.3f}"] for source, figures in by_source.items()]
     return rows
 
 

@@ -130,7 +130,12 @@ class ValidationData:
         counts = [-(-stream.num_tokens // context) for stream in self._streams]
         self._ends = np.cumsum(counts, dtype=np.int64)
         self._seed = derive_seed(seed, "train", "validation")
-        self.num_tokens, self.num_bytes = store.num_tokens, store.num_bytes
+        self.num_tokens, self._shards = store.num_tokens, store.shards
+
+    def tokens_per_byte(self, source: str | None = None) -> float:
+        """Tokens for each UTF-8 byte of text; of one source, or of the whole split."""
+        shards = [shard for shard in self._shards if source in (None, shard.source)]
+        return sum(shard.num_tokens for shard in shards) / sum(shard.num_bytes for shard in shards)
 
     @property
     def num_windows(self) -> int:
@@ -143,6 +148,11 @@ class ValidationData:
         if num_tokens is None or num_tokens >= self.num_tokens:
             return every
         return Permutation(self.num_windows, self._seed)(every[: -(-num_tokens // self._context)])
+
+    def by_source(self, windows: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+        """The windows that each source has among these."""
+        owner = np.searchsorted(self._ends, windows, side="right")
+        return {self._streams[source].name: windows[owner == source] for source in np.unique(owner).tolist()}
 
     def batches(self, windows: NDArray[np.int64], shape: BatchShape) -> Iterator[MicroBatch]:
         """The share of this rank of the windows; every rank gets the same number of batches, empty ones if need be."""

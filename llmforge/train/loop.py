@@ -1,6 +1,5 @@
 """The loop: draw a batch, step in two halves, log, validate, save, and stop when asked."""
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from llmforge.core.hardware import peak_rss_bytes
 from llmforge.core.hashing import derive_seed
 from llmforge.core.progress import Progress, progress
 from llmforge.parallel.process_group import World
-from llmforge.parallel.strategy import LossSum, StepResult, Strategy
+from llmforge.parallel.strategy import StepResult, Strategy
 from llmforge.train.checkpoint import Checkpoints, Position
 from llmforge.train.data import TrainingData, ValidationData, micro_batches
 from llmforge.train.faults import FaultInjector
@@ -26,6 +25,7 @@ from llmforge.train.ledger import Ledger
 from llmforge.train.metrics import MetricsFile
 from llmforge.train.plan import BatchShape, Horizon
 from llmforge.train.schedules import learning_rate
+from llmforge.train.validation import Validation, validate
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,18 @@ def run_steps(training: Training, position: Position) -> Position:
                 raise _save_and_stop(training, position, saved_step)
             step = position.step + 1
             last = step == num_steps
-            validate = last or step % every.eval_every_steps == 0
-            logs = validate or step % every.log_every_steps == 0 or step == 1
+            validates = last or step % every.eval_every_steps == 0
+            logs = validates or step % every.log_every_steps == 0 or step == 1
             watch = LayerStatistics() if logs and every.log_gradients else None
             with pace:
                 taken = take_step(training, position, watch)
             position = taken.position
-            loss = evaluate(training, None if last else every.eval_tokens) if validate else None
+            measured = None
+            if validates:
+                num_tokens = None if last else every.eval_tokens
+                measured = validate(training.strategy, training.validation, training.shape, num_tokens)
             if logs:
-                _log(training, taken, loss, pace.mean_s(), shown)
+                _log(training, taken, measured, pace.mean_s(), shown)
             if last or position.step % every.checkpoint.every_steps == 0:
                 save(training, position)
                 saved_step = position.step
@@ -119,13 +122,6 @@ def take_step(training: Training, position: Position, watch: LayerStatistics | N
     return TakenStep(result, reached, watch.after_update(training.strategy) if watch is not None else None)
 
 
-def evaluate(training: Training, num_tokens: int | None) -> LossSum:
-    """Loss over about `num_tokens` tokens of the validation split, always the same ones; None: over all of it."""
-    windows = training.validation.choose(num_tokens)
-    parts = [training.strategy.eval_step(batch) for batch in training.validation.batches(windows, training.shape)]
-    return LossSum(math.fsum(part.loss_sum for part in parts), sum(part.tokens for part in parts))
-
-
 def save(training: Training, position: Position) -> None:
     """Publish a checkpoint; the metrics up to it are made durable first."""
     if training.metrics is not None:
@@ -143,7 +139,7 @@ def _save_and_stop(training: Training, position: Position, saved_step: int) -> P
     )
 
 
-def _log(training: Training, taken: TakenStep, loss: LossSum | None, step_s: float, shown: Progress) -> None:
+def _log(training: Training, taken: TakenStep, measured: Validation | None, step_s: float, shown: Progress) -> None:
     """One line of metrics.jsonl, and the progress line."""
     position, result = taken.position, taken.result
     if training.metrics is None:
@@ -163,8 +159,8 @@ def _log(training: Training, taken: TakenStep, loss: LossSum | None, step_s: flo
         "peak_memory_bytes": peak_memory_bytes(training.world.device),
         "data_hash": position.data_hash,
     }
-    if loss is not None and loss.tokens:
-        line |= {"val_loss": loss.loss, "val_bits_per_byte": bits_per_byte(loss, training.validation)}
+    if measured is not None:
+        line |= measured.figures()
     if taken.layers is not None:
         line["layers"] = taken.layers
     training.metrics.add(line)
@@ -175,11 +171,6 @@ def step_lr(training: Training, steps_taken: int) -> float:
     """The learning rate of the step that follows `steps_taken` (count) earlier ones."""
     train = training.settings.train
     return learning_rate(steps_taken, training.horizon.num_steps, train.optimizer.lr, train.schedule)
-
-
-def bits_per_byte(loss: LossSum, validation: ValidationData) -> float:
-    """Mean loss of a token in bits, times the split's tokens per byte; over the whole split that is exact."""
-    return loss.loss / math.log(2) * validation.num_tokens / validation.num_bytes
 
 
 def model_flops_utilization(training: Training, tokens_per_s: float) -> float | None:

@@ -47,6 +47,7 @@ def final_results(settings: Settings, arch: Architecture, position: Position, fo
         "train_loss": last["loss"],
         "val_loss": last.get("val_loss"),
         "val_bits_per_byte": last.get("val_bits_per_byte"),
+        "val_by_source": last.get("val_by_source", {}),
         **baselines(settings),
         "tokens_per_s": median(line["tokens_per_s"] for line in lines),
         "data_hash": position.data_hash,
