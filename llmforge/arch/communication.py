@@ -76,7 +76,7 @@ def _tensor(arch: Architecture, tokens: int, layout: Layout, width: int) -> Comm
     Source: Shoeybi et al. 2019 (Megatron-LM), section 3.
     """
     layers = -(-arch.layers // layout.pipeline)
-    sums = (4 + (2 if layout.recompute else 0)) * layers + 2
+    sums = (4 + (2 if layout.recompute == "full" else 0)) * layers + 2
     logits = tokens * arch.vocab_size * width * _ring(layout.tensor)
     return Communication(all_reduce=2 * sums * tokens * arch.dim * width * _ring(layout.tensor), all_gather=logits)
 

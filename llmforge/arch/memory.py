@@ -1,19 +1,31 @@
 """Memory of one rank while training, in closed form: states, activations, loss and buffers, for every layout.
 
 fp32 weights with AdamW; bf16 runs the matrix products under autocast (mesh) or keeps bf16 weights beside fp32
-masters (ZeRO). The sum takes gradients and activations as alive together, which is so as soon as gradients
-accumulate over more than one forward pass.
+masters (ZeRO). It is the fuller of two moments in a pass that is not a step's first one, so that gradients and
+activations are alive together: at the loss, and in the backward pass of the last block. The last pass of a step
+with one pass alone holds less.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from llmforge.arch.activations import BF16, FP32, Precision, activation_bytes, loss_bytes, width_of
+from llmforge.arch.activations import (
+    BF16,
+    FP32,
+    Numbers,
+    Precision,
+    Recompute,
+    kept_bytes,
+    loss_bytes,
+    working_bytes,
+)
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.params import Weight, list_weights
 
 _ADAM_MOMENTS = 2
 # DeepSpeed's default reduce_bucket_size, in elements; a smaller model needs no more than its own size.
 _BUCKET_ELEMENTS = 500_000_000
+# And its stage3_max_live_parameters: so many gathered weights stay for the backward pass.
+_LIVE_ELEMENTS = 1_000_000_000
 _ROW_SPLIT = ("attention.out", "ffn.down")
 
 
@@ -25,9 +37,11 @@ class Layout:
         replicate, shard, tensor, pipeline: degrees; their product is the number of ranks.
         zero_stage: 1, 2 or 3 where DeepSpeed shards the states; None: FSDP does, if `shard` is above 1.
         offload: whether ZeRO keeps optimizer states in host memory.
-        micro_batches: forward passes of a step (count); a pipeline's first stage has as many in flight as it has
-            stages, if there are that many.
-        recompute: whether blocks are computed again in the backward pass instead of kept.
+        micro_batches: forward passes of a step and rank (count); a pipeline's first stage has as many in flight as it
+            has stages, if there are that many.
+        recompute: what the backward pass computes again instead of keeping it.
+        sequence_parallel: whether tensor ranks share the sequence between the layers that they split.
+        vocabulary_parallel_loss: whether tensor ranks take the loss over parts of the logits.
     """
 
     replicate: int = 1
@@ -37,7 +51,9 @@ class Layout:
     zero_stage: int | None = None
     offload: bool = False
     micro_batches: int = 1
-    recompute: bool = False
+    recompute: Recompute = "none"
+    sequence_parallel: bool = False
+    vocabulary_parallel_loss: bool = False
 
     @property
     def world(self) -> int:
@@ -51,8 +67,8 @@ class Memory:
 
     Attributes:
         weights, gradients, optimizer: this rank's share; casts of weights count as weights.
-        activations: what forward passes keep for their backward passes.
-        loss: last norm, logits, their logarithms and their gradient.
+        activations: what forward passes keep for their backward passes, and what one block works with.
+        loss: last norm, logits, their logarithms and their gradient; 0 where a block's backward pass takes more.
         buffers: gathered weights and gradients on their way between ranks.
         host: what is kept in host memory instead; no part of `total`.
     """
@@ -72,7 +88,12 @@ class Memory:
 
 
 def training_memory(
-    arch: Architecture, sequences: int, layout: Layout | None = None, precision: Precision = "fp32"
+    arch: Architecture,
+    sequences: int,
+    layout: Layout | None = None,
+    precision: Precision = "fp32",
+    *,
+    numbers: Numbers | None = None,
 ) -> Memory:
     """Memory of the fullest rank.
 
@@ -81,40 +102,52 @@ def training_memory(
         sequences: in one forward pass of a rank (count).
         layout: how the run is spread; None: one process.
         precision: of the matrix products.
+        numbers: more about them; None: what llmforge's own engines do.
     """
     layout = layout or Layout()
-    stages = [_stage_memory(arch, sequences, layout, precision, place) for place in sorted({0, layout.pipeline - 1})]
-    return max(stages, key=lambda memory: memory.total)
+    numbers = numbers or Numbers(precision, autocast=layout.zero_stage is None)
+    places = sorted({0, layout.pipeline - 1})
+    moments = [memory for place in places for memory in _moments(arch, sequences, layout, numbers, place)]
+    return max(moments, key=lambda memory: memory.total)
 
 
-def _stage_memory(arch: Architecture, sequences: int, layout: Layout, precision: Precision, place: int) -> Memory:
-    """Memory of a rank of the first or the last pipeline stage."""
+def _moments(arch: Architecture, sequences: int, layout: Layout, numbers: Numbers, place: int) -> list[Memory]:
+    """A rank of the first or the last pipeline stage at its loss, and in the backward pass of its last block."""
     weights = stage_weights(arch, layout.pipeline, place)
-    params = _stage_parameters(weights, layout.tensor)
-    unit = max(_rank_share(weight, layout.tensor) for weight in weights if weight.role != "matrix")
-    unit = max(
-        unit, sum(_rank_share(weight, layout.tensor) // weight.copies for weight in weights if weight.copies > 1)
-    )
-    tokens = sequences * arch.context
+    params = sum(_rank_share(weight, layout.tensor) for weight in weights)
+    tokens, tensor = sequences * arch.context, layout.tensor
     layers = -(-arch.layers // layout.pipeline)
     in_flight = min(layout.pipeline - place, layout.micro_batches)
-    kept = activation_bytes(arch, tokens, layers, precision, tensor=layout.tensor, recompute=layout.recompute)
-    last = place == layout.pipeline - 1
-    return Memory(
-        **_states(params, unit, layout, precision),
-        activations=int(kept * in_flight),
-        loss=int(loss_bytes(arch, tokens, precision, layout.tensor)) if last else 0,
+    slices = tensor if layout.sequence_parallel else 1
+    kept = in_flight * kept_bytes(
+        arch, tokens, layers, numbers, tensor=tensor, recompute=layout.recompute, slices=slices
     )
+    working = working_bytes(arch, tokens, numbers, tensor=tensor, recompute=layout.recompute)
+    # What a block kept goes as its gradients come.
+    going = kept / layers / in_flight if layout.recompute == "none" else 0
+    parts = tensor if layout.vocabulary_parallel_loss else 1
+    loss = loss_bytes(arch, tokens, numbers, parts) if place == layout.pipeline - 1 else 0
+    units = _gathered_units(weights, layout)
+    at_loss, in_block = (
+        _states(params, buffers, layout, numbers) for buffers in _buffers(params, units, layout, numbers)
+    )
+    return [
+        Memory(**at_loss, activations=int(kept), loss=int(loss)),
+        Memory(**in_block, activations=int(kept - going + working), loss=0),
+    ]
 
 
-def _stage_parameters(weights: list[Weight], tensor: int) -> int:
-    return sum(_rank_share(weight, tensor) for weight in weights)
+def _gathered_units(weights: list[Weight], layout: Layout) -> tuple[int, int]:
+    """Parameters that FSDP gathers together, on one tensor rank: of a block, and of all that is in none."""
+    block = sum(_rank_share(weight, layout.tensor) // weight.copies for weight in weights if weight.in_block)
+    return block, sum(_rank_share(weight, layout.tensor) for weight in weights if not weight.in_block)
 
 
 def rank_parameters(arch: Architecture, layout: Layout) -> int:
     """Parameters of the fullest tensor rank and pipeline stage (count); data ranks may share them further."""
     places = {0, layout.pipeline - 1}
-    return max(_stage_parameters(stage_weights(arch, layout.pipeline, place), layout.tensor) for place in places)
+    stages = (stage_weights(arch, layout.pipeline, place) for place in places)
+    return max(sum(_rank_share(weight, layout.tensor) for weight in weights) for weights in stages)
 
 
 def stage_weights(arch: Architecture, stages: int, place: int) -> list[Weight]:
@@ -146,42 +179,62 @@ def _rank_share(weight: Weight, tensor: int) -> int:
     return -(-weight.total // tensor)
 
 
-def _states(params: int, unit: int, layout: Layout, precision: Precision) -> dict[str, int]:
+def _states(params: int, buffers: int, layout: Layout, numbers: Numbers) -> dict[str, int]:
     """Weights, gradients, optimizer states and buffers of a rank that stands for `params` parameters."""
     if layout.zero_stage is not None:
-        return _zero_states(params, unit, layout, precision)
-    moments = _ADAM_MOMENTS * FP32
-    if layout.shard == 1:
-        casts = BF16 * params if precision == "bf16" else 0
-        return {"weights": FP32 * params + casts, "gradients": FP32 * params, "optimizer": moments * params}
+        return {**_zero_states(params, layout, numbers), "buffers": buffers}
     share = -(-params // layout.shard)
-    width = width_of(precision)
-    # Two gathered units (this one and the next), one unit's gradients, and what goes into the reduce-scatter.
+    # The backward pass needs the casts of whole weights, of which shards have no part.
+    casts = BF16 * params if numbers.casts else 0
+    moments = _ADAM_MOMENTS * FP32
     return {
-        "weights": FP32 * share,
+        "weights": FP32 * share + casts,
         "gradients": FP32 * share,
         "optimizer": moments * share,
-        "buffers": unit * (3 * width + FP32),
+        "buffers": buffers,
     }
 
 
-def _zero_states(params: int, unit: int, layout: Layout, precision: Precision) -> dict[str, int]:
+def _buffers(params: int, units: tuple[int, int], layout: Layout, numbers: Numbers) -> tuple[int, int]:
+    """What is on its way between ranks at the loss, and in the backward pass of a block (bytes)."""
+    if layout.zero_stage is not None:
+        buffers = _zero_buffers(params, layout, numbers)
+        return buffers, buffers
+    if layout.shard > 1:
+        block, rest = units
+        width = numbers.width if not numbers.autocast else FP32
+        # A block's weights stay for its backward pass; there, the next block's come, its gradients, and their sums.
+        return width * (block + rest), width * (2 * block + rest) + (width + FP32) * block
+    # DDP's buckets are a second copy of the gradients, which have not been reduced yet in all but the last pass.
+    buckets = FP32 * params if layout.replicate > 1 and layout.micro_batches > 1 else 0
+    return buckets, buckets
+
+
+def _zero_states(params: int, layout: Layout, numbers: Numbers) -> dict[str, int]:
     """States under DeepSpeed: stage 1 shards the optimizer, 2 the gradients too, 3 the weights too.
+
+    Gradients are summed in fp32, as llmforge asks for; in bf16, stage 1 holds them whole in both precisions.
 
     Source: Rajbhandari et al. 2020, section 5; fp32 masters exist beside fp32 weights as well.
     """
-    stage, share, width = layout.zero_stage or 0, -(-params // layout.shard), width_of(precision)
+    stage, share, width = layout.zero_stage or 0, -(-params // layout.shard), numbers.width
     optimizer = (1 + _ADAM_MOMENTS) * FP32 * share
-    bucket = min(params, _BUCKET_ELEMENTS) * width
-    gathered = 2 * unit * width if stage == 3 else 0
-    gradients = width * (params if stage == 1 else share)
+    whole = params * (FP32 + (BF16 if numbers.precision == "bf16" else 0))
+    gradients = whole if stage == 1 else FP32 * share
     return {
         "weights": width * (share if stage == 3 else params),
         "gradients": 0 if layout.offload and stage > 1 else gradients,
         "optimizer": 0 if layout.offload else optimizer,
-        "buffers": gathered + (bucket if stage > 1 else 0),
         "host": optimizer + FP32 * share if layout.offload else 0,
     }
+
+
+def _zero_buffers(params: int, layout: Layout, numbers: Numbers) -> int:
+    """DeepSpeed's bucket of gradients, which stage 1 has in fp32 alone, and the weights that stage 3 has gathered."""
+    bucket = FP32 * min(params, _BUCKET_ELEMENTS)
+    if layout.zero_stage == 3:
+        return bucket + numbers.width * min(params, _LIVE_ELEMENTS)
+    return bucket if layout.zero_stage == 2 or numbers.precision == "fp32" else 0
 
 
 def common_layouts(world: int, heads: int, layers: int, micro_batches: int = 1) -> dict[str, Layout]:
@@ -190,22 +243,25 @@ def common_layouts(world: int, heads: int, layers: int, micro_batches: int = 1) 
     Args:
         world: ranks (count).
         heads, layers: of the model (counts); tensor ranks divide the one, pipeline stages the other.
-        micro_batches: forward passes of a step (count).
+        micro_batches: forward passes of a step, over all ranks (count).
     """
     if world == 1:
-        return {"single": Layout(), "single, recompute": Layout(recompute=True)}
-    layouts = {"ddp": Layout(replicate=world), "fsdp": Layout(shard=world)}
-    layouts |= {f"zero{stage}": Layout(shard=world, zero_stage=stage) for stage in (1, 2, 3)}
-    layouts["zero2, offload"] = Layout(shard=world, zero_stage=2, offload=True)
-    layouts["zero3, offload"] = Layout(shard=world, zero_stage=3, offload=True)
-    layouts["fsdp, recompute"] = Layout(shard=world, recompute=True)
+        one = Layout(micro_batches=micro_batches)
+        return {"single": one, "single, recompute": replace(one, recompute="full")}
+    passes = max(1, micro_batches // world)
+    layouts = {"ddp": Layout(replicate=world, micro_batches=passes), "fsdp": Layout(shard=world, micro_batches=passes)}
+    sharded = {f"zero{stage}": replace(layouts["fsdp"], zero_stage=stage) for stage in (1, 2, 3)}
+    layouts |= sharded
+    layouts |= {f"{name}, offload": replace(sharded[name], offload=True) for name in ("zero2", "zero3")}
+    layouts["fsdp, recompute"] = replace(layouts["fsdp"], recompute="full")
     half = 2 if world % 2 == 0 else 1
     if heads % world == 0:
-        layouts["tensor"] = Layout(tensor=world)
+        layouts["tensor"] = Layout(tensor=world, micro_batches=micro_batches)
     if layers % world == 0:
         layouts["pipeline"] = Layout(pipeline=world, micro_batches=micro_batches)
     if half > 1 and heads % half == 0 and layers % (world // half) == 0:
         layouts["2d"] = Layout(tensor=half, pipeline=world // half, micro_batches=micro_batches)
     if world % 8 == 0 and heads % 2 == 0 and layers % 2 == 0:
-        layouts["3d"] = Layout(shard=world // 4, tensor=2, pipeline=2, micro_batches=micro_batches)
+        passes = max(1, micro_batches // (world // 4))
+        layouts["3d"] = Layout(shard=world // 4, tensor=2, pipeline=2, micro_batches=passes)
     return layouts

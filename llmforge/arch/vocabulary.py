@@ -117,7 +117,7 @@ def _interpolate(value: float, points: list[tuple[int, int]]) -> float:
     value = min(max(value, points[0][0]), points[-1][0])
     (low, at_low), (high, at_high) = next(pair for pair in pairwise(points) if value <= pair[1][0])
     share = math.log(value / low) / math.log(high / low)
-    return at_low * (at_high / at_low) ** share
+    return at_low * math.exp(share * math.log(at_high / at_low))
 
 
 def _round_up(size: int, multiple: int) -> int:

@@ -228,6 +228,7 @@ def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus
         "vocab_size": corpus.vocab_size,
         "max_epochs": section.max_epochs,
         "device_flops_per_s": section.device_flops_per_s,
+        "device_memory_bytes": section.device_memory_bytes,
         "num_devices": section.num_devices,
         "utilization": utilization.value,
         "utilization_reason": utilization.reason,

@@ -53,7 +53,7 @@ class PlanScalingStage:
 
     name = "plan-scaling"
     section = "plan_scaling"
-    version = 1
+    version = 2
     packages: tuple[str, ...] = ()
     steps: tuple[Step, ...] = (PlanStep(),)
 

@@ -92,7 +92,9 @@ def layout_of(train: TrainSection, arch: Architecture, name: str, world: int) ->
         degrees.tensor,
         degrees.pipeline,
         micro_batches=1 if name == "model" else max(1, accumulation(train, arch, degrees.data)),
-        recompute=train.parallel.activation_checkpointing == "full",
+        recompute=train.parallel.activation_checkpointing,
+        sequence_parallel=train.parallel.sequence_parallel,
+        vocabulary_parallel_loss=train.parallel.vocabulary_parallel_loss,
     )
 
 

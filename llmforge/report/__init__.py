@@ -1,0 +1,1 @@
+"""Plots of plans, fits and sweeps, from what their files say."""
