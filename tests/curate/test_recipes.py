@@ -14,9 +14,12 @@ from llmforge.config.schema import Settings, identity_settings
 from llmforge.core.errors import SettingsError
 
 RECIPES = {
-    "gopher": ["gopher_quality", "gopher_repetition@dclm"],
+    "refinedweb": ["urls_in_text", "gopher_repetition@dclm", "gopher_quality", "refinedweb_lines"],
+    "fineweb": ["gopher_repetition@datatrove", "gopher_quality", "c4@paper", "fineweb@code", "pii"],
     "c4": ["c4@code"],
-    "fineweb": ["gopher_repetition@datatrove", "gopher_quality", "c4@paper", "fineweb@code"],
+    "gopher": ["gopher_quality", "gopher_repetition@dclm"],
+    "stack": ["license", "stack@v2", "pii", "secrets"],
+    "mathpile": ["mathpile"],
 }
 
 
@@ -85,9 +88,17 @@ def test_what_a_recipe_holds_is_part_of_the_fingerprint(tmp_path):
     assert identity["filters"] == [{"rule": "gopher_quality"}, {"rule": "gopher_repetition@dclm"}]
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_sets_the_languages_that_its_paper_keeps_unless_the_settings_do(tmp_path, recipe):
+    kept = {"gopher": (), "stack": ()}.get(recipe, ("en",))
+    assert load(tmp_path, f"  recipe: {recipe}\n").curate.language.keep == kept
+    assert load(tmp_path, f"  recipe: {recipe}\n  language: {{keep: [de]}}\n").curate.language.keep == ("de",)
+
+
 def test_an_unknown_recipe_is_refused_with_the_nearest(tmp_path):
     text = refusal(tmp_path, "  recipe: finewep\n")
-    assert "run.yaml:2:3: `curate.recipe` does not fit; got 'finewep', allowed 'c4', 'fineweb', 'gopher'" in text
+    allowed = "'c4', 'fineweb', 'gopher', 'mathpile', 'refinedweb', 'stack'"
+    assert f"run.yaml:2:3: `curate.recipe` does not fit; got 'finewep', allowed {allowed}" in text
     assert "did you mean `fineweb`?" in text
 
 
@@ -107,31 +118,64 @@ def test_a_rule_that_stands_twice_is_refused(tmp_path):
     assert "put c4@code into filters_drop" in text
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
-def test_every_rule_of_a_recipe_can_fire(tmp_path, curate, recipe):
-    sentences = [f"The {place} of the river is {word}, and nobody has {deed} it." for place, word, deed in WORDS]
-    good = "\n".join([PROSE, *sentences])
-    bad: dict[str, Any] = {
-        "gopher_quality": "Short.",
-        "gopher_repetition": "\n".join(["The same line again and again."] * 20),
-        "c4": PROSE + "\nThe code is { and no more of it.",
-        "fineweb": "\n".join([*sentences, *sentences, PROSE]),
-    }
-    rules = tuple(read_recipe(recipe))
-    for rule in RECIPES[recipe]:
-        file = tmp_path / f"{rule}.jsonl"
-        file.write_bytes(b"\n".join(orjson.dumps({"text": text}) for text in (good, bad[rule.split("@")[0]])))
-        others = [name for name in RECIPES[recipe] if name != rule]
-        result = curate(file, settings={"filters": rules, "filters_drop": tuple(others)})
+SENTENCES = "\n".join(
+    (
+        "The source lies high in the hills, and hardly anyone has seen it.",
+        "Where it meets the sea its mouth is as wide as a town.",
+        "Goats climb the steep bank in summer, but nobody follows them.",
+        "Fishermen say that the bed is deep enough for a church.",
+    )
+)
+GOOD = f"{PROSE}\n{SENTENCES}"
+CODE = "def add(first, second):\n    return first + second\n"
+
+# What every rule of a recipe has to drop or to change.
+BAD: dict[str, Any] = {
+    "gopher_quality": "Short.",
+    "gopher_repetition": "\n".join(["The same line again and again."] * 20),
+    "c4": PROSE + "\nThe code is { and no more of it.",
+    "fineweb": "\n".join([SENTENCES, SENTENCES, PROSE]),
+    "urls_in_text": f"{GOOD} See https://example.org/a.",
+    "refinedweb_lines": "\n".join([PROSE, *["MENU AND MORE OF THE MENU"] * 3]),
+    "mathpile": "Too short for mathematics.",
+    "pii": f"{GOOD} Write to ann@example.org.",
+    "stack": "x = 1\n" + "y" * 1001,
+    "license": CODE,
+    "secrets": CODE + 'KEY = "AKIAABCDEFGHIJKLMNOP"\n',
+}
+EDITS = {"urls_in_text", "pii", "secrets"}
+
+
+def row(text: str, license_name: str = "MIT") -> dict[str, Any]:
+    """A row as data sets of prose have it, and as those of code do."""
+    return {"text": text, "content": text, "lang": "Python", "licenses": [license_name]}
+
+
+@pytest.mark.parametrize(("recipe", "rule"), [(recipe, rule) for recipe, rules in RECIPES.items() for rule in rules])
+def test_every_rule_of_a_recipe_can_fire(tmp_path, curate, recipe, rule):
+    good = CODE if recipe == "stack" else GOOD
+    name = rule.split("@")[0]
+    file = tmp_path / "rows.jsonl"
+    rows = [row(good), row(BAD[name], "GPL-3.0" if name == "license" else "MIT")]
+    file.write_bytes(b"\n".join(map(orjson.dumps, rows)))
+    others = tuple(other for other in RECIPES[recipe] if other != rule)
+    filters = tuple(read_recipe(recipe)["filters"])
+    source = {"preset": "the_stack"} if recipe == "stack" else {}
+    result = curate(file, settings={"filters": filters, "filters_drop": others}, **source)
+    if name in EDITS:
+        assert len(result.texts) == 2
+        assert result.texts[0] == good
+        assert result.texts[1] != BAD[name]
+        assert result.manifest.counts["measures"][f"edited_by_{rule}"] == 1
+    else:
         assert result.texts == [good]
-        assert {name.split(".")[0] for name in result.rules} == {rule}
-    file.write_bytes(orjson.dumps({"text": good}))
-    assert curate(file, settings={"filters": rules}).texts == [good]
+        assert {dropped.split(".")[0] for dropped in result.rules} == {rule}
 
 
-WORDS = [
-    ("source", "cold", "seen"),
-    ("mouth", "wide", "crossed"),
-    ("bank", "steep", "climbed"),
-    ("bed", "deep", "felt"),
-]
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_good_document_passes_the_whole_recipe_as_it_is(tmp_path, curate, recipe):
+    good = CODE if recipe == "stack" else GOOD
+    file = tmp_path / "rows.jsonl"
+    file.write_bytes(orjson.dumps(row(good)))
+    source = {"preset": "the_stack"} if recipe == "stack" else {}
+    assert curate(file, settings={"recipe": recipe}, **source).texts == [good]

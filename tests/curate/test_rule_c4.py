@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from judging import judge as decide
 
-from llmforge.config.curate_rules import C4CodeSection, C4PaperSection
+from llmforge.config.filters.prose import C4CodeSection, C4PaperSection
 from llmforge.curate.filters.c4 import count_sentences
 from llmforge.curate.filters.findings import Edited
 from llmforge.curate.filters.text_stats import TextStats
@@ -134,7 +134,7 @@ def test_what_edits_take_is_accounted_for(tmp_path, curate):
     flow = result.manifest.counts["bytes"]
     assert flow["edited"] == len(edited) - len(PAGE)
     assert flow["in"] == flow["kept"] + sum(flow["dropped"].values()) + flow["edited"]
-    assert result.manifest.counts["measures"]["edited_by_c4@code"] == 1
+    assert result.manifest.counts["measures"]["edited_by_c4@code"] == 2  # "Home" lost its line too
 
 
 @given(st.text(alphabet="ab .?!{\"'\n", max_size=200))

@@ -4,7 +4,7 @@ import pytest
 from curating import PROSE
 from judging import judge
 
-from llmforge.config.curate_rules import FinewebCodeSection, FinewebPaperSection
+from llmforge.config.filters.prose import FinewebCodeSection, FinewebPaperSection
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict
 

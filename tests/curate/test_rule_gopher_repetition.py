@@ -4,7 +4,7 @@ import pytest
 from curating import PROSE
 from judging import judge
 
-from llmforge.config.curate_rules import GopherRepetitionSection
+from llmforge.config.filters.prose import GopherRepetitionSection
 from llmforge.curate.filters.gopher_repetition import measure_later_copies, measure_literally
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict

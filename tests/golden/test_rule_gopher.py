@@ -2,7 +2,7 @@
 
 import pytest
 
-from llmforge.config.curate_rules import GopherRepetitionSection
+from llmforge.config.filters.prose import GopherRepetitionSection
 from llmforge.curate.filters.gopher_repetition import measure_later_copies, measure_literally
 from llmforge.curate.filters.text_stats import TextStats
 

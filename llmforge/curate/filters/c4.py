@@ -18,7 +18,7 @@ Datasets, c4_utils.
 import re
 from collections.abc import Iterator
 
-from llmforge.config.curate_rules import C4Section
+from llmforge.config.filters.prose import C4Section
 from llmforge.curate.filters.findings import Condition, Edited, Finding, Removal
 from llmforge.curate.filters.text_stats import TextStats
 

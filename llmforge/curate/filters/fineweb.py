@@ -16,7 +16,7 @@ Source: Penedo et al., The FineWeb Datasets, arXiv 2406.17557, section 3.6; data
 
 from collections.abc import Iterator
 
-from llmforge.config.curate_rules import FinewebCodeSection, FinewebPaperSection
+from llmforge.config.filters.prose import FinewebCodeSection, FinewebPaperSection
 from llmforge.curate.filters.findings import Condition, Relation
 from llmforge.curate.filters.gopher_repetition import find_later_copies
 from llmforge.curate.filters.text_stats import TextStats

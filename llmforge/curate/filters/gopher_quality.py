@@ -8,7 +8,7 @@ ellipses are judged one by one, and two *different* stop words are asked for, in
 import re
 from collections.abc import Iterator
 
-from llmforge.config.curate_rules import GopherQualitySection
+from llmforge.config.filters.prose import GopherQualitySection
 from llmforge.curate.filters.findings import Condition
 from llmforge.curate.filters.text_stats import TextStats
 

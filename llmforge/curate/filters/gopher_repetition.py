@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from llmforge.config.curate_rules import GopherRepetitionSection
+from llmforge.config.filters.prose import GopherRepetitionSection
 from llmforge.curate.filters.findings import Condition
 from llmforge.curate.filters.text_stats import TextStats
 

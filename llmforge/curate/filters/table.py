@@ -18,14 +18,32 @@ class _Entry(NamedTuple):
 
 
 _PROSE: frozenset[ContentKind] = frozenset({"prose"})
+_CODE: frozenset[ContentKind] = frozenset({"code"})
 _LANGUAGE: frozenset[ContentKind] = frozenset({"prose", "maths"})
+_ANY: frozenset[ContentKind] = frozenset({"prose", "code", "maths"})
+_HERE = "llmforge.curate.filters"
 
 _RULES = {
     "language": _Entry("llmforge.curate.language", _LANGUAGE),
-    "c4": _Entry("llmforge.curate.filters.c4", _PROSE, edits=True),
-    "fineweb": _Entry("llmforge.curate.filters.fineweb", _PROSE),
-    "gopher_quality": _Entry("llmforge.curate.filters.gopher_quality", _PROSE),
-    "gopher_repetition": _Entry("llmforge.curate.filters.gopher_repetition", _PROSE),
+    "url_lists": _Entry(f"{_HERE}.url_lists", _ANY, judges_url=True),
+    "repair_text": _Entry(f"{_HERE}.repair_text", _ANY, edits=True),
+    "normalize_text": _Entry(f"{_HERE}.normalize_text", _ANY, edits=True),
+    "pii": _Entry(f"{_HERE}.pii", _ANY, edits=True),
+    "secrets": _Entry(f"{_HERE}.secrets", _ANY, edits=True),
+    "classifier": _Entry(f"{_HERE}.classifier", _ANY),
+    "bad_words": _Entry(f"{_HERE}.bad_words", _LANGUAGE),
+    "quality_scores": _Entry(f"{_HERE}.quality_scores", _LANGUAGE),
+    "gopher_quality": _Entry(f"{_HERE}.gopher_quality", _PROSE),
+    "gopher_repetition": _Entry(f"{_HERE}.gopher_repetition", _PROSE),
+    "c4": _Entry(f"{_HERE}.c4", _PROSE, edits=True),
+    "mc4": _Entry(f"{_HERE}.mc4", _PROSE),
+    "fineweb": _Entry(f"{_HERE}.fineweb", _PROSE),
+    "urls_in_text": _Entry(f"{_HERE}.urls_in_text", _PROSE, edits=True),
+    "refinedweb_lines": _Entry(f"{_HERE}.refinedweb_lines", _PROSE, edits=True),
+    "mathpile": _Entry(f"{_HERE}.mathpile", _LANGUAGE, edits=True),
+    "stack": _Entry(f"{_HERE}.stack", _CODE),
+    "license": _Entry(f"{_HERE}.license", _CODE),
+    "decontaminate": _Entry(f"{_HERE}.decontaminate", _ANY),
 }
 
 

@@ -20,6 +20,16 @@ class TextStats:
         self.url = url
         self.meta = {} if meta is None else meta
 
+    @property
+    def programming_language(self) -> str:
+        """The language of code in small letters, as the reader or the data set names it; empty if none does."""
+        return str(self.meta.get("language") or self.meta.get("lang") or "").lower()
+
+    @cached_property
+    def lowered(self) -> str:
+        """The text in small letters."""
+        return self.text.lower()
+
     @cached_property
     def words(self) -> list[str]:
         """What white space separates."""
