@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, get_args
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from llmforge.config.base import Section, execution
 
@@ -18,6 +18,14 @@ Algorithm = Literal[
     "word_punctuation",
     "word_rule",
 ]
+
+
+_ONLY_FOR: dict[str, tuple[Algorithm, ...]] = {
+    "split_pattern": ("bpe", "char_bpe"),
+    "split_digits": ("bpe", "char_bpe", "sentencepiece_bpe", "sentencepiece_unigram"),
+    "min_frequency": ("bpe", "char_bpe", "wordpiece", "word_space", "word_punctuation", "word_rule"),
+}
+"""Settings that some algorithms have no use for."""
 
 
 class CompareSection(Section):
@@ -49,6 +57,9 @@ class TokenizeSection(Section):
         8192, description="tokens, special tokens included; auto: by the vocabulary scaling law, from model or budget"
     )
     vocab_multiple: int = Field(1, ge=1, le=4096, description="the vocabulary's size is rounded up to a multiple")
+    special_tokens: tuple[Annotated[str, Field(min_length=1, max_length=64)], ...] = Field(
+        (), description="control tokens of your own, never found in text; part of vocab_size, before the end token"
+    )
     min_frequency: int = Field(2, ge=1, description="a pair (or a word) rarer than this gets no token")
     max_train_bytes: int = Field(
         1_000_000_000, ge=1, description="a tokenizer learns from about this much text, sampled by document"
@@ -66,6 +77,22 @@ class TokenizeSection(Section):
         """The vocabulary's size where it is a number: in settings that a tokenizer is trained with, always."""
         assert self.vocab_size != "auto", "the size is chosen before a tokenizer is trained"
         return self.vocab_size
+
+    @property
+    def num_pieces(self) -> int:
+        """Tokens that text is made of: all but the control tokens, of which the end of a document is the last."""
+        return self.num_tokens - len(self.special_tokens) - 1
+
+    @model_validator(mode="after")
+    def _settings_belong_to_the_algorithm(self) -> "TokenizeSection":
+        """Refuse what would change nothing."""
+        for name, algorithms in _ONLY_FOR.items():
+            is_asked = getattr(self, name) != type(self).model_fields[name].default
+            if is_asked and self.tokenizer is None and self.algorithm not in algorithms:
+                raise ValueError(f"{name} has no effect on {self.algorithm}; it is for {', '.join(algorithms)}")
+        if len(set(self.special_tokens)) < len(self.special_tokens):
+            raise ValueError("special_tokens names a token twice")
+        return self
 
     def sized(self, vocab_size: int) -> "TokenizeSection":
         """The same settings with this size."""

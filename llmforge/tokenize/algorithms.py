@@ -24,7 +24,7 @@ from llmforge.core.errors import SettingsError
 from llmforge.tokenize.patterns import SPLIT_PATTERNS, WORD_RULES
 from llmforge.tokenize.sentencepiece import convert, parse_model, train_sentencepiece
 from llmforge.tokenize.tokenizer import EOS_TOKEN, explained_panics
-from llmforge.tokenize.vocabulary import byte_pieces, edit, without_added_tokens, without_word
+from llmforge.tokenize.vocabulary import byte_pieces, edit, without_added_tokens, without_words
 
 Texts = Iterable[list[str]]
 """Batches of text; may be gone through more than once."""
@@ -35,12 +35,12 @@ _WORDPIECE_CHARACTERS = 1000  # Source: Devlin et al. 2019, the alphabet of BERT
 
 
 def train(settings: TokenizeSection, texts: Texts) -> Tokenizer:
-    """Train a tokenizer of the kind that the settings ask for, with the end-of-document token as its last id.
+    """Train a tokenizer of the kind that the settings ask for; the last id is the end of a document.
 
     Args:
         settings: algorithm, vocabulary size (count, special tokens included), and what belongs to the algorithm.
         texts: streamed batches of text, never held as a whole; gone through twice where characters are chosen.
-    Raises: SettingsError if the vocabulary is too small for the algorithm.
+    Raises: SettingsError if the vocabulary is too small for the algorithm, or holds a control token as text.
     """
     with explained_panics(f"training the {settings.algorithm} tokenizer"):
         tokenizer = _TRAINERS[settings.algorithm](settings, texts)
@@ -48,7 +48,13 @@ def train(settings: TokenizeSection, texts: Texts) -> Tokenizer:
         form = normalizers.NFC() if settings.normalization == "nfc" else normalizers.NFKC()
         given = tokenizer.normalizer
         tokenizer.normalizer = normalizers.Sequence([form, given]) if given else form
-    tokenizer.add_special_tokens([EOS_TOKEN])
+    control = [*settings.special_tokens, EOS_TOKEN]
+    if taken := [token for token in control if tokenizer.token_to_id(token) is not None]:
+        raise SettingsError(
+            f"tokenize.special_tokens: {taken[0]!r} is a piece of text in this vocabulary: it would be found in text",
+            f"give it a name that no text has, such as <|{taken[0]}|>",
+        )
+    tokenizer.add_special_tokens(control)
     return tokenizer
 
 
@@ -62,11 +68,12 @@ def _train_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
 
     Source: Sennrich et al. 2016 for the merges; Radford et al. 2019 for bytes as the alphabet.
     """
+    _require(settings.num_pieces >= len(_BYTE_PIECES), settings, "bpe keeps 256 tokens for bytes")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = split_into_bytes(settings.split_pattern, settings.split_digits)
     tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=settings.num_tokens - 1,  # the end-of-document token comes last
+        vocab_size=settings.num_pieces,
         min_frequency=settings.min_frequency,
         # All 256 bytes, seen or not: a byte outside the alphabet would vanish in encoding.
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
@@ -78,7 +85,7 @@ def _train_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
 
 def _train_char_bpe(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     """Byte-pair encoding over characters; a character outside the alphabet is written as bytes."""
-    room = settings.num_tokens - 1 - len(_BYTE_PIECES)
+    room = settings.num_pieces - len(_BYTE_PIECES)
     _require(room >= 2, settings, "char_bpe keeps 256 tokens for bytes")
     # Half of the room at most is for characters, the rest for merges.
     alphabet = _frequent_characters(texts, room // 2)
@@ -106,7 +113,7 @@ def _train_byte(settings: TokenizeSection, texts: Texts) -> Tokenizer:
 
 def _train_char(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     """One token for each frequent character; the others are written as bytes."""
-    room = settings.num_tokens - 1 - len(_BYTE_PIECES)
+    room = settings.num_pieces - len(_BYTE_PIECES)
     _require(room >= 1, settings, "char keeps 256 tokens for bytes")
     alphabet = sorted(_frequent_characters(texts, room))
     tokenizer = Tokenizer(models.BPE(vocab={char: place for place, char in enumerate(alphabet)}, merges=[]))
@@ -123,11 +130,11 @@ def _train_wordpiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     tokenizer.normalizer = normalizers.BertNormalizer(strip_accents=False, lowercase=False)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece(cleanup=False)
-    alphabet = sorted(_frequent_characters(texts, min(_WORDPIECE_CHARACTERS, (settings.num_tokens - 2) // 3)))
+    alphabet = sorted(_frequent_characters(texts, min(_WORDPIECE_CHARACTERS, (settings.num_pieces - 1) // 3)))
     # Named beforehand, the continuing characters get fixed ids; the library would number them by chance.
     continuing = ["##" + char for char in alphabet]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=settings.num_tokens - 1,
+        vocab_size=settings.num_pieces,
         min_frequency=settings.min_frequency,
         initial_alphabet=alphabet,
         limit_alphabet=len(alphabet),
@@ -143,13 +150,14 @@ def _train_words(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     tokenizer = Tokenizer(models.WordLevel(unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = _word_splitter(settings.algorithm)
     trainer = trainers.WordLevelTrainer(
-        vocab_size=settings.num_tokens - 1,
+        vocab_size=settings.num_pieces,
         min_frequency=settings.min_frequency,
         special_tokens=[UNKNOWN],
         show_progress=False,
     )
     tokenizer.train_from_iterator(texts, trainer)
-    return edit(edit(tokenizer, without_added_tokens), partial(without_word, EOS_TOKEN))
+    control = {*settings.special_tokens, EOS_TOKEN}
+    return edit(edit(tokenizer, without_added_tokens), partial(without_words, control))
 
 
 def _train_sentencepiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:
@@ -158,7 +166,7 @@ def _train_sentencepiece(settings: TokenizeSection, texts: Texts) -> Tokenizer:
     Source: Kudo and Richardson 2018; for unigram Kudo 2018.
     """
     kind = settings.algorithm.removeprefix("sentencepiece_")
-    return convert(parse_model(train_sentencepiece(kind, settings.num_tokens - 1, settings.split_digits, texts)))
+    return convert(parse_model(train_sentencepiece(kind, settings.num_pieces, settings.split_digits, texts)))
 
 
 _TRAINERS = {

@@ -15,7 +15,6 @@ from tokenizers import Tokenizer, decoders, models
 
 from llmforge.core import log
 from llmforge.core.errors import InputError
-from llmforge.core.files import read_json
 from llmforge.tokenize.algorithms import split_into_bytes
 from llmforge.tokenize.sentencepiece import convert, parse_model
 from llmforge.tokenize.tokenizer import (
@@ -23,6 +22,7 @@ from llmforge.tokenize.tokenizer import (
     TOKENIZER,
     TOKENIZER_CONFIG,
     byte_alphabet,
+    configured_end_token,
     read_library_tokenizer,
 )
 from llmforge.tokenize.tokenizer import Tokenizer as LoadedTokenizer
@@ -84,20 +84,13 @@ def use_existing(path: str, split_pattern: str) -> LoadedTokenizer:
         library = _from_merges(files[0], files[1], split_pattern)
     else:
         library = read_library_tokenizer(first)
-        eos_token = _configured_end_token(files)
+        eos_token = configured_end_token(files[1]) if len(files) > 1 else None
     return LoadedTokenizer(library, _ensure_end_token(library, eos_token))
 
 
 def round_trips(tokenizer: LoadedTokenizer) -> bool:
     """Whether a list of hard strings comes back exactly."""
     return all(tokenizer.decode(tokenizer.encode(text)) == text for text in _HARD_STRINGS)
-
-
-def _configured_end_token(files: tuple[Path, ...]) -> str | None:
-    if len(files) == 1:
-        return None
-    token = read_json(files[1]).get("eos_token")
-    return token["content"] if isinstance(token, dict) else token
 
 
 def _ensure_end_token(library: Tokenizer, configured: str | None) -> str:

@@ -18,9 +18,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmforge.core.documents import Document, document_id
 from llmforge.core.errors import InputError
 from llmforge.core.files import atomic_writer
 from llmforge.tokenize.token_store import SPLITS, TokenStore
+from llmforge.tokenize.tokenizer import Tokenizer
 
 _MAGIC = b"MMIDIDX\x00\x00"
 _HEADER = struct.Struct("<9sQBQQ")
@@ -58,6 +60,8 @@ def read_megatron(prefix: Path) -> Iterator[NDArray[np.int64]]:
     Raises: InputError if the index is no such file, of another version or token type, or points outside PREFIX.bin.
     """
     path = _beside(prefix, ".idx")
+    if not path.is_file():
+        raise InputError(f"{path}: no such file")
     data = path.read_bytes()
     magic, version, code, num_sequences, num_bounds = _HEADER.unpack(data[: _HEADER.size].ljust(_HEADER.size, b"\0"))
     if magic != _MAGIC or version != 1 or code not in _DTYPE_CODES:
@@ -109,6 +113,26 @@ def read_nanogpt(path: Path, eos_id: int) -> Iterator[NDArray[np.int64]]:
             start = begin + place + 1
     if start < len(tokens):
         yield tokens[start:].astype(np.int64)
+
+
+def read_documents(path: Path, tokenizer: Tokenizer) -> Iterator[Document]:
+    """The documents of a Megatron data set (its .idx), or of a nanoGPT file (a .bin without an .idx), as text.
+
+    Raises: InputError as the formats do, or if a token is not the tokenizer's.
+    """
+    prefix = path.with_suffix("")
+    is_megatron = path.suffix == ".idx" or _beside(prefix, ".idx").is_file()
+    documents = read_megatron(prefix) if is_megatron else read_nanogpt(path, tokenizer.eos_id)
+    for number, tokens in enumerate(documents):
+        if len(tokens) and (tokens.max() >= tokenizer.vocab_size or tokens.min() < 0):
+            raise InputError(
+                f"{path}: document {number} has a token {tokens.max():,}, and the tokenizer ends at "
+                f"{tokenizer.vocab_size - 1:,}",
+                "name the tokenizer that these tokens were made with: --tokenizer",
+            )
+        is_ended = len(tokens) and tokens[-1] == tokenizer.eos_id
+        text = tokenizer.decode(tokens[:-1] if is_ended else tokens)
+        yield Document(document_id(prefix.name, f"{path.name}#{number}", text), text, prefix.name)
 
 
 def _chunks(store: TokenStore) -> Iterator[NDArray[np.int64]]:

@@ -150,8 +150,14 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
     Raises: InputError if a file is missing, damaged or no tokenizer.
     """
-    eos_token = read_json(folder / TOKENIZER_CONFIG).get("eos_token")
-    return Tokenizer(read_library_tokenizer(folder / TOKENIZER), str(eos_token))
+    library = read_library_tokenizer(folder / TOKENIZER)
+    return Tokenizer(library, str(configured_end_token(folder / TOKENIZER_CONFIG)))
+
+
+def configured_end_token(path: Path) -> str | None:
+    """The end-of-document token that a `tokenizer_config.json` names, as a word or as an object."""
+    token = read_json(path).get("eos_token")
+    return token["content"] if isinstance(token, dict) else token
 
 
 def read_library_tokenizer(path: Path) -> tokenizers.Tokenizer:

@@ -139,7 +139,7 @@ class TrainingText:
                 if left <= 0:
                     break
                 if isinstance(document, Document):
-                    texts.append(document.text)
+                    texts.append(document.text[:left])
                     left -= document.num_bytes
         return texts
 

@@ -1,7 +1,7 @@
 """Changes to a tokenizer that the library has no call for: its JSON is read, changed and read back."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from tokenizers import Tokenizer
@@ -24,7 +24,7 @@ def without_added_tokens(value: dict[str, Any]) -> None:
     value["added_tokens"] = []
 
 
-def without_word(word: str, value: dict[str, Any]) -> None:
-    """Take a word out of the vocabulary and close the gap: in a text, a control token's name is no control token."""
-    kept = sorted((place, token) for token, place in value["model"]["vocab"].items() if token != word)
+def without_words(words: Collection[str], value: dict[str, Any]) -> None:
+    """Take words out of the vocabulary and close the gaps: in a text, a control token's name is no control token."""
+    kept = sorted((place, token) for token, place in value["model"]["vocab"].items() if token not in words)
     value["model"]["vocab"] = {token: place for place, (_, token) in enumerate(kept)}

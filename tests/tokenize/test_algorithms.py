@@ -9,6 +9,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from llmforge.config.tokenize import Algorithm, TokenizeSection
 from llmforge.core.errors import SettingsError
@@ -34,7 +35,9 @@ HARD = [
 
 
 def section(algorithm: str, **values: object) -> TokenizeSection:
-    return TokenizeSection.model_validate({"algorithm": algorithm, "vocab_size": 700, "min_frequency": 1, **values})
+    """Not validated: one list of values serves all algorithms here, as it does in a comparison."""
+    chosen = TokenizeSection.model_validate({"vocab_size": 700, "min_frequency": 1, **values})
+    return chosen.model_copy(update={"algorithm": algorithm})
 
 
 def trained(algorithm: str, texts: list[str] = TEXTS, **values: object) -> Tokenizer:
@@ -105,14 +108,44 @@ def test_a_control_token_that_the_corpus_is_full_of_is_text(algorithm: str) -> N
     assert tokenizer.eos_id == tokenizer.vocab_size - 1
 
 
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_special_tokens_come_before_the_end_token_and_are_text_in_text(algorithm: str) -> None:
+    special = ("<|user|>", "<|tool|>")
+    tokenizer = trained(algorithm, [f"{text} <|user|> <|tool|>" for text in TEXTS], special_tokens=special)
+    assert [tokenizer.spelling(tokenizer.vocab_size + place) for place in (-3, -2, -1)] == [*special, EOS_TOKEN]
+    assert tokenizer.vocab_size <= 700
+    ids = tokenizer.encode("so <|user|> said <|tool|>").tolist()
+    assert max(ids) < tokenizer.vocab_size - 3
+    assert tokenizer.token_bytes()[-3:] == [b"", b"", b""]
+
+
+def test_a_special_token_that_is_text_is_refused() -> None:
+    with pytest.raises(SettingsError, match="'river' is a piece of text in this vocabulary"):
+        trained("char_bpe", ["river river"] * 50, special_tokens=("river",))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"algorithm": "wordpiece", "split_digits": True}, "split_digits has no effect on wordpiece; it is for bpe, "),
+        ({"algorithm": "byte", "split_pattern": "llama3"}, "split_pattern has no effect on byte"),
+        ({"algorithm": "char", "min_frequency": 5}, "min_frequency has no effect on char"),
+        ({"special_tokens": ("<a>", "<a>")}, "names a token twice"),
+    ],
+)
+def test_settings_without_effect_are_refused(values: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        TokenizeSection.model_validate(values)
+
+
 TRAIN_AND_PRINT = """
 import sys
 from training_texts import TEXTS
 from llmforge.config.tokenize import TokenizeSection
 from llmforge.tokenize.algorithms import train
 for algorithm in sys.argv[1:]:
-    values = {"algorithm": algorithm, "vocab_size": 700, "min_frequency": 1}
-    print(train(TokenizeSection.model_validate(values), [TEXTS[::2], TEXTS[1::2]]).to_str())
+    chosen = TokenizeSection(vocab_size=700, min_frequency=1).model_copy(update={"algorithm": algorithm})
+    print(train(chosen, [TEXTS[::2], TEXTS[1::2]]).to_str())
 """
 
 

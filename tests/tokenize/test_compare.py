@@ -5,6 +5,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llmforge.config.schema import Settings
 from llmforge.config.tokenize import TokenizeSection
@@ -13,7 +15,7 @@ from llmforge.core.errors import InputError, MachineError
 from llmforge.pipeline.stage import Context
 from llmforge.tokenize.algorithms import train
 from llmforge.tokenize.compare import compare, draw_samples, markdown
-from llmforge.tokenize.scores import renyi_efficiency, score
+from llmforge.tokenize.scores import count_words, renyi_efficiency, score
 from llmforge.tokenize.stage import TOKENIZE
 from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer
 
@@ -77,6 +79,11 @@ def test_scores_of_a_text_that_can_be_counted_by_hand() -> None:
     assert (found.bytes_per_token, found.tokens_per_word) == (11 / 5, 1)
     assert found.by_group == {"one": 2, "two": 7 / 3}
     assert found.dead == 1 / 4  # ccc
+
+
+@given(st.text(st.sampled_from("ab\n\t \x00\x1c\x1f\x7f\x85\xa0\u3000é"), max_size=30))
+def test_words_are_those_between_blanks(text: str) -> None:
+    assert count_words(text) == len(text.split())
 
 
 def test_renyi_efficiency_is_one_for_even_use_and_nothing_for_one_token() -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from llmforge.core.documents import Document
+from llmforge.core.shards import read_documents
 from llmforge.pipeline.build import Built
 
 SMALL = ("--set", "tokenize.vocab_size=400", "--set", "tokenize.val_fraction=0.2", "--set", "model.preset=gpt2-nano")
@@ -100,8 +101,8 @@ def test_inspect_data_shows_rows_with_their_documents(
     assert (absent.returncode, "runs: no tokenized run" in absent.stderr) == (3, True)
 
 
-def test_tokens_are_exported_for_other_trainers(
-    llmforge, tmp_path: Path, corpus: Path, tokenize: Callable[..., Built]
+def test_tokens_are_exported_for_other_trainers_and_come_back(
+    llmforge, tmp_path: Path, corpus: Path, tokenize: Callable[..., Built], documents: list[Document]
 ) -> None:
     built = tokenize(corpus)
     run, store = built.folder.parent, built.manifest.results["store"]
@@ -121,5 +122,27 @@ def test_tokens_are_exported_for_other_trainers(
         assert lengths.sum() == len(flat)
         assert (flat[np.cumsum(lengths) - 1] == flat[-1]).all()  # every document ends with the end token
         assert (tmp_path / "megatron" / f"{split}.bin").read_bytes() == flat.tobytes()
+    for name in ("megatron/train.idx", "nano/train.bin"):
+        words = ("import-tokens", name, "--tokenizer", run, "-o", "back/train.jsonl.zst", "--json")
+        back = json.loads(llmforge(*words, cwd=tmp_path).stdout)
+        assert (back["documents"], back["bytes"]) == (store["train"]["num_documents"], store["train"]["num_bytes"])
+        found = {document.text for document in read_documents(tmp_path / "back/train.jsonl.zst")}
+        assert found <= {document.text for document in documents}
+    again = tokenize(tmp_path / "back", name="again", tokenizer=str(built.folder)).manifest.results["store"]
+    assert again["train"]["num_tokens"] + again["val"]["num_tokens"] == store["train"]["num_tokens"]
     absent = llmforge("export-tokens", tmp_path / "absent", "-o", "nano", cwd=tmp_path)
     assert (absent.returncode, "the stage 'tokenize' has not finished" in absent.stderr) == (3, True)
+
+
+def test_tokens_that_cannot_be_imported_are_clear_errors(
+    llmforge, tmp_path: Path, corpus: Path, tokenize: Callable[..., Built]
+) -> None:
+    run = tokenize(corpus).folder.parent
+    (tmp_path / "foreign.bin").write_bytes(np.array([5, 60_000, 1], "<u2").tobytes())
+    words = ("import-tokens", "foreign.bin", "--tokenizer", run, "-o")
+    foreign = llmforge(*words, "a.jsonl.zst", cwd=tmp_path)
+    assert (foreign.returncode, "document 0 has a token 60,000" in foreign.stderr) == (3, True)
+    assert not (tmp_path / "a.jsonl.zst").exists()
+    assert llmforge(*words, "a.json", cwd=tmp_path).returncode == 2
+    absent = llmforge("import-tokens", "absent.idx", "--tokenizer", run, "-o", "a.jsonl.zst", cwd=tmp_path)
+    assert (absent.returncode, "absent.idx: no such file" in absent.stderr) == (3, True)
