@@ -22,7 +22,10 @@ FirstRow = Annotated[int, typer.Option("--first", min=0, help="The first row, in
 NumPairs = Annotated[int, typer.Option("--pairs", min=1, help="How many pairs, at most.")]
 Method = Annotated[Literal["exact", "minhash"] | None, typer.Option("--method", help="Removed by this alone.")]
 Packing = Annotated[bool, typer.Option("--packing", help="Instead: rows, broken documents and padding by packing.")]
-NumRows = Annotated[int, typer.Option("--rows", min=1, help="How many rows.")]
+NumRows = Annotated[int, typer.Option("--rows", min=1, help="How many rows, or dropped documents.")]
+Dropped = Annotated[
+    str | None, typer.Option("--dropped", metavar="RULE", help="Instead: documents that a rule of curate dropped.")
+]
 
 
 class _RunUnlessNamed(TyperGroup):
@@ -91,9 +94,13 @@ def data(
     first: FirstRow = 0,
     rows: NumRows = 1,
     packing: Packing = False,
+    dropped: Dropped = None,
     as_json: Json = False,
 ) -> None:
     """Show rows as training or validation reads them, decoded, with the documents that they come from."""
+    if dropped is not None:
+        _show_dropped(run, dropped, rows, as_json)
+        return
     from llmforge.cli import training_rows
 
     if packing:
@@ -108,6 +115,17 @@ def data(
         print_json({"split": split, "rows": [training_rows.to_dict(row) for row in found]})
     else:
         print_lines([line for row in found for line in training_rows.row_lines(row)])
+
+
+def _show_dropped(run: Path, rule: str, num_samples: int, as_json: bool) -> None:
+    from llmforge.cli.judging import dropped_lines
+    from llmforge.curate.dropped import sample_dropped
+
+    num_dropped, samples = sample_dropped(run, rule, num_samples)
+    if as_json:
+        print_json({"rule": rule, "num_dropped": num_dropped, "samples": samples})
+    else:
+        print_lines(dropped_lines(rule, num_dropped, samples))
 
 
 def dups(run: RunFolder, pairs: NumPairs = 5, method: Method = None, as_json: Json = False) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from llmforge.cli.call import Call
 from llmforge.cli.output import print_json, print_lines
+from llmforge.cli.rules import rule_lines
 from llmforge.cli.summary import summarize
 from llmforge.config.load import write_run_yaml
 from llmforge.config.schema import Settings
@@ -54,6 +55,9 @@ def report(name: str, built: Built) -> None:
     """Say what a stage did, with its warnings."""
     for warning in built.manifest.warnings:
         log.warn(f"{name}: {warning}")
+    if built.status != "up to date":
+        for line in rule_lines(built.manifest.account, by_source=False):
+            log.say(line)
     log.say(summarize(name, built))
 
 

@@ -18,8 +18,11 @@ from typing import Any
 import orjson
 
 from llmforge.config.curate import ExtractSection
+from llmforge.core.documents import document_id
 from llmforge.core.errors import MachineError
+from llmforge.core.records import BadRecord
 from llmforge.curate.html_limits import find_excess
+from llmforge.curate.readers.items import BadItem, RawDocument
 
 MAX_MEMORY_BYTES = 3 << 30
 _PAGES_OF_A_CHILD = 2000
@@ -112,6 +115,19 @@ class Extractor:
                 f"see why: {sys.executable} -c 'import {self._limits.engine}'",
             )
         return child
+
+
+def extract_page(raw: RawDocument, extractor: Extractor) -> RawDocument | BadItem:
+    """A page with its main text, which may be empty; or a bad item, if it cannot be extracted."""
+    html = raw.html or ""
+    try:
+        text = extractor.extract(html) or ""
+    except ExtractError as error:
+        record = BadRecord.of(error.error, raw.offset, html.encode())
+        return BadItem(raw.locator, record, error.is_reproducible)
+    document = raw.document
+    document.text, document.id = text, document_id(document.source, raw.locator, text)
+    return raw
 
 
 def _read_frame(child: "subprocess.Popen[bytes]") -> dict[str, Any] | None:

@@ -100,3 +100,14 @@ def read_blocks(artifact: Path) -> Iterator[dict[str, Any]]:
         raise InputError(f"{artifact}: no measures", "run `llmforge curate` first, with curate.measures on")
     for file in files:
         yield from read_objects(file)
+
+
+def find_shard(artifact: Path, identity: str) -> int:
+    """The number of the shard that a document was read in.
+
+    Raises: InputError if the stage has no such document.
+    """
+    for file in sorted((artifact / "measures").glob("*.jsonl.zst")):
+        if any(identity in block["ids"] for block in read_objects(file)):
+            return int(file.name.split(".")[0])
+    raise InputError(f"{artifact}: no document {identity}", "give the id of a document in data/ or dropped/")

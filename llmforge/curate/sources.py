@@ -9,8 +9,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from llmforge.config.curate import CurateSection, SourceSection
+from llmforge.config.filters.evaluation import DecontaminateSection
 from llmforge.core import log
 from llmforge.core.errors import InputError, SettingsError
+from llmforge.core.hashing import hash_file
+from llmforge.curate.filters.evaluation_sets import find_sets
+from llmforge.curate.readers.checkout import find_repository_license
 from llmforge.curate.readers.items import ContentKind
 from llmforge.curate.readers.presets import find_preset
 from llmforge.curate.readers.table import choose_type, find_reader
@@ -44,13 +48,30 @@ def find_inputs(settings: CurateSection) -> Inputs:
     if not settings.sources:
         raise SettingsError("curate.sources: no source", "name one: `--data PATH`, or a list under curate.sources")
     files: list[InputFile] = []
-    remote: list[tuple[str, dict[str, Any]]] = []
+    sections: list[tuple[str, dict[str, Any]]] = []
     for name, section in zip(name_sources(settings.sources), settings.sources, strict=True):
         if is_dataset(section):
-            remote.append((name, {"dataset": section.path, "revision": section.revision or "newest"}))
+            sections.append((name, {"dataset": section.path, "revision": section.revision or "newest"}))
         else:
-            files += _find_source_files(name, section)
-    return Inputs(files=tuple(files), sections=tuple(remote))
+            found = _find_source_files(name, section)
+            files += found
+            if licenses := _licenses(found, section):
+                sections.append((f"{name}: repositories", licenses))
+    return Inputs(files=tuple(files), sections=(*sections, *_evaluation_sets(settings)))
+
+
+def _licenses(files: list[InputFile], section: SourceSection) -> dict[str, Any]:
+    """Licences of the repositories of a source of code: they are read from files that are no documents."""
+    if _type_of(section, files)[0] != "code":
+        return {}
+    found = {file.locator.rpartition("/")[0]: find_repository_license(file) for file in files if not file.url}
+    return {folder: name for folder, name in found.items() if name is not None}
+
+
+def _evaluation_sets(settings: CurateSection) -> list[tuple[str, dict[str, Any]]]:
+    """What the sets hold that documents are decontaminated against."""
+    places = [rule.against for rule in settings.rules if isinstance(rule, DecontaminateSection)]
+    return [("evaluation sets", {file.locator: hash_file(file.path) for file in find_sets(one)}) for one in places]
 
 
 def resolve_sources(settings: CurateSection, inputs: Inputs) -> Iterator[Source]:

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from llmforge.config.problems import nearest
 from llmforge.core.errors import SettingsError
 from llmforge.curate.measures import read_blocks
 
@@ -97,10 +96,11 @@ def _find_own(question: Question, measured: dict[tuple[str, str], float]) -> flo
     if found:
         raise SettingsError(f"{name}: the run has {' and '.join(found)}", "name the rule with its variant")
     known = [f"{rule}.{setting}" for rule, setting in measured]
+    of_rule = [name for name in known if name.split(".")[0].split("@")[0] == question.rule.split("@")[0]]
     raise SettingsError(
         f"{name}: the run has no measures of it: no such rule judged a document, or the setting decides what the rule "
         "measures or takes out, and then only a run can tell",
-        f"{nearest(name, known) or 'it has ' + ', '.join(known[:8])}; "
+        f"it has measures of {', '.join(of_rule or known)}; "
         "or run it: llmforge curate --set run.name=other with the setting changed",
     )
 

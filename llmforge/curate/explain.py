@@ -1,0 +1,126 @@
+"""One document before every rule: each measured value with its limit, what offends, and what edits take out."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from llmforge.config.curate import SourceSection
+from llmforge.config.schema import Settings
+from llmforge.core.errors import InputError
+from llmforge.curate.extract import extract_page, shared_extractor
+from llmforge.curate.judging import Judgement, choose_rules, judge
+from llmforge.curate.measures import find_shard
+from llmforge.curate.readers.items import BadItem, Item, RawDocument
+from llmforge.curate.reading import read_shard
+from llmforge.curate.sources import find_inputs, plan_shards
+from llmforge.pipeline.stage import Context, Shard
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+@dataclass(frozen=True)
+class Explained:
+    """A document with its text as it was read, and what the rules found in it."""
+
+    raw: RawDocument
+    text: str
+    kind: str
+    judgement: Judgement
+
+
+def explain(settings: Settings, target: str) -> Explained:
+    """Judge one document by the rules of the settings.
+
+    Args:
+        settings: of the whole run.
+        target: the id of a document of the run, kept or dropped; or a file, with `#3` for its third document.
+    Raises: InputError if there is no such document, or it cannot be read.
+    """
+    if _ID.fullmatch(target) and not Path(target).exists():
+        place = find_shard(settings.run_folder / "curate", target)
+        context = _context(settings)
+        shard = plan_shards(settings.curate, context.inputs)[place]
+        items = (item for item in _read(shard, context) if _is_sought(item, target))
+    else:
+        context, number = _context_of_file(settings, target)
+        shards = plan_shards(context.settings.curate, context.inputs)
+        shard = shards[0]
+        every = (item for one in shards for item in _read(one, context) if not _is_merged(item))
+        items = (item for place, item in enumerate(every, 1) if place == number)
+    item = next(items, None)
+    if item is None:
+        raise InputError(f"{target}: no such document", "name a file, FILE#3 for its third document, or an id")
+    if isinstance(item, BadItem):
+        record = item.record
+        raise InputError(f"{target}: quarantined, {record.error} at byte {record.offset:,}: {record.sample[:80]}")
+    assert isinstance(item, RawDocument)
+    text, kind = item.document.text, shard.work["kind"]
+    return Explained(item, text, kind, judge(item, choose_rules(context.settings.curate, kind)))
+
+
+def _context(settings: Settings) -> Context:
+    return Context(settings.run_folder / "curate.partial", settings, find_inputs(settings.curate))
+
+
+def _context_of_file(settings: Settings, target: str) -> tuple[Context, int]:
+    """The settings with this file as their only source, read as the source that holds it, and the document's number."""
+    path, _, number = target.partition("#")
+    if number and not number.isdigit():
+        raise InputError(f"{target}: {number!r} is no number", "name a document of a file as in FILE#3")
+    section = next((one for one in settings.curate.sources if _holds(one, path)), SourceSection(path=path))
+    only = section.model_copy(update={"path": path, "limit": None})
+    curate = settings.curate.model_copy(update={"sources": (only,)})
+    return _context(settings.model_copy(update={"curate": curate})), int(number or 1)
+
+
+def _holds(section: SourceSection, path: str) -> bool:
+    source = Path(section.path).resolve()
+    return source == Path(path).resolve() or source in Path(path).resolve().parents
+
+
+def _read(shard: Shard, context: Context) -> Iterator[Item]:
+    extractor = shared_extractor(context.settings.curate.extract)
+    for item in read_shard(shard, context, Counter()):
+        is_page = isinstance(item, RawDocument) and item.html is not None
+        yield extract_page(item, extractor) if is_page else item  # type: ignore[arg-type]
+
+
+def _is_merged(item: Item) -> bool:
+    return not isinstance(item, RawDocument | BadItem)
+
+
+def _is_sought(item: Item, identity: str) -> bool:
+    return isinstance(item, RawDocument) and item.document.id == identity
+
+
+def to_dict(explained: Explained) -> dict[str, Any]:
+    """The explanation as JSON values."""
+    judgement, document = explained.judgement, replace(explained.raw.document, text=explained.text)
+    return {
+        "id": document.id,
+        "source": document.source,
+        "locator": explained.raw.locator,
+        "kind": explained.kind,
+        "dropped_by": judgement.verdict.rule if judgement.verdict is not None else None,
+        "conditions": [
+            {
+                "rule": rule.name,
+                "condition": condition.name,
+                "value": condition.value,
+                "relation": condition.relation,
+                "limit": condition.limit,
+                "setting": condition.setting,
+                "violated": condition.violated,
+                "evidence": condition.offender() if condition.violated and condition.offender is not None else None,
+            }
+            for rule, condition in judgement.conditions
+        ],
+        "edits": [
+            {"rule": rule.name, "reason": removal.reason, "text": removal.text}
+            for rule, edited in judgement.edits
+            for removal in edited.removed
+        ],
+    }
