@@ -8,7 +8,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from llmforge.config.filters import code, general, prose, web
+from llmforge.config.filters import code, evaluation, general, prose, web
 
 RuleSection = Annotated[
     prose.GopherQualitySection
@@ -32,6 +32,7 @@ RuleSection = Annotated[
     | general.NormalizeTextSection
     | general.PiiSection
     | general.SecretsSection
-    | general.ClassifierSection,
+    | general.ClassifierSection
+    | evaluation.DecontaminateSection,
     Field(discriminator="rule"),
 ]
