@@ -31,6 +31,9 @@ Strict = Annotated[bool, typer.Option("--strict", help="Warnings are errors.", r
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.", rich_help_panel=_RUNNING)]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Warnings and errors only.", rich_help_panel=_RUNNING)]
 Debug = Annotated[bool, typer.Option("--debug", help="More detail, and tracebacks.", rich_help_panel=_RUNNING)]
+Plots = Annotated[
+    Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw it as PNG files there; needs matplotlib.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Common, with_common
+from llmforge.cli.options import Common, Plots, with_common
 
 Fit = Annotated[
     Path | None,
@@ -34,15 +34,18 @@ def plan_scaling(
     fit: Fit = None,
     check: Check = None,
     design: Design = None,
+    plots: Plots = None,
 ) -> None:
     """Plan a training from a budget, a size or the tokens at hand."""
     from llmforge.cli.call import resolve
+    from llmforge.cli.drawing import check_plots
 
     call = resolve(common)
+    check_plots(plots, {"--check": check is not None, "--design": design is not None})
     if fit is not None:
         from llmforge.cli.fitting import fit_command
 
-        fit_command(fit, call)
+        fit_command(fit, call, plots)
     elif check is not None:
         from llmforge.cli.checking import check_command
 
@@ -54,4 +57,4 @@ def plan_scaling(
     else:
         from llmforge.cli.planning import plan_command
 
-        plan_command(call)
+        plan_command(call, plots)

@@ -1,9 +1,11 @@
 """Planning from the command line: the plan on stdout, whether it is written down or only asked for."""
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
 from llmforge.cli.call import Call
+from llmforge.cli.drawing import say_plots
 from llmforge.cli.output import print_json, print_lines, table
 from llmforge.config.load import write_run_yaml
 from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
@@ -15,10 +17,14 @@ _NAME = "plan-scaling"
 _REASON_WIDTH = 64
 
 
-def plan_command(call: Call) -> None:
-    """`llmforge plan-scaling`: make the plan, write it unless it is a dry run, and print it."""
+def plan_command(call: Call, plots: Path | None) -> None:
+    """`llmforge plan-scaling`: make the plan, write it unless it is a dry run, print it, and draw it where asked."""
     settings = call.settings
     plan = plan_for(settings, PLAN_SCALING.find_inputs(settings, settings.run_folder))
+    if plots is not None:
+        from llmforge.report.plan_plots import plot_plan
+
+        say_plots(plot_plan(plan.to_dict(), plots))
     if call.dry_run:
         _show(plan, {}, call.as_json)
         return

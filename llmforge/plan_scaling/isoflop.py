@@ -44,9 +44,21 @@ class IsoFlops:
         return float(flops / (6 * (self.coefficient * flops**self.exponent) ** 2))
 
 
+@dataclass(frozen=True)
+class Budget:
+    """Runs of about the same compute; `flops` is its geometric mean."""
+
+    runs: tuple[Run, ...]
+
+    @property
+    def flops(self) -> float:
+        """FLOPs of one of these runs."""
+        return math.exp(sum(math.log(run.flops) for run in self.runs) / len(self.runs))
+
+
 def isoflop_profiles(runs: Sequence[Run]) -> IsoFlops | None:
     """Profiles of the budgets at which at least four sizes were trained; None if there are none."""
-    profiles = tuple(_profile(group) for group in _budgets(runs) if len({run.params for run in group}) >= _MIN_SIZES)
+    profiles = tuple(_profile(budget) for budget in same_budgets(runs))
     if not profiles:
         return None
     minima = [(one.flops, one.params) for one in profiles if one.params is not None]
@@ -59,23 +71,22 @@ def isoflop_profiles(runs: Sequence[Run]) -> IsoFlops | None:
     return IsoFlops(profiles, float(exponent), math.exp(level))
 
 
-def _budgets(runs: Sequence[Run]) -> list[list[Run]]:
-    """Runs in groups of about the same compute."""
+def same_budgets(runs: Sequence[Run]) -> list[Budget]:
+    """The budgets at which at least four sizes were trained, each with its runs."""
     groups: list[list[Run]] = []
     for run in sorted(runs, key=lambda run: run.flops):
         if groups and run.flops <= _SAME_BUDGET * groups[-1][0].flops:
             groups[-1].append(run)
         else:
             groups.append([run])
-    return groups
+    return [Budget(tuple(group)) for group in groups if len({run.params for run in group}) >= _MIN_SIZES]
 
 
-def _profile(group: list[Run]) -> Profile:
+def _profile(budget: Budget) -> Profile:
     import numpy as np
 
-    sizes = np.log([run.params for run in group])
-    curve, slope, _ = np.polyfit(sizes - sizes.mean(), [run.loss for run in group], 2)
+    sizes = np.log([run.params for run in budget.runs])
+    curve, slope, _ = np.polyfit(sizes - sizes.mean(), [run.loss for run in budget.runs], 2)
     lowest = sizes.mean() - slope / (2 * curve) if curve > 0 else math.inf
     inside = sizes.min() < lowest < sizes.max()
-    flops = math.exp(float(np.mean([math.log(run.flops) for run in group])))
-    return Profile(flops, len(group), math.exp(lowest) if inside else None)
+    return Profile(budget.flops, len(budget.runs), math.exp(lowest) if inside else None)
