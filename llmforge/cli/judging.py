@@ -27,8 +27,9 @@ def explanation_lines(explained: Explained) -> list[str]:
         for one in facts["conditions"]
         if one["evidence"]
     ]
-    lines += [f"taken out by {one['rule']} ({one['reason']}): {_short(one['text'])}" for one in facts["edits"][:20]]
-    more = len(facts["edits"]) - 20
+    edits = [one for one in facts["edits"] if one["text"].strip()]
+    lines += [f"taken out by {one['rule']} ({one['reason']}): {_short(one['text'])}" for one in edits[:20]]
+    more = len(edits) - 20
     return lines + ([f"and {count(more)} more taken out"] if more > 0 else [])
 
 

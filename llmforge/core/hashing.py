@@ -57,7 +57,7 @@ class HashCache:
     def hash_file(self, path: Path) -> str:
         """SHA-256 of the file's content, read only if the file system says that the file may have changed."""
         stat = os.stat(path)
-        key = os.path.abspath(path)
+        key = os.fsencode(os.path.abspath(path)).decode("utf-8", "backslashreplace")
         facts = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
         entry = self._known.get(key)
         if entry is not None and entry[:-1] == facts:

@@ -56,7 +56,28 @@ def parse_object(data: bytes) -> dict[str, Any] | str:
         value = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         return _name_json_error(data, error)
-    return value if isinstance(value, dict) else "wrong_type"
+    if not isinstance(value, dict):
+        return "wrong_type"
+    return "duplicate_key" if _may_repeat_a_key(data, value) and _repeats_a_key(data) else value
+
+
+def _may_repeat_a_key(data: bytes, value: dict[str, Any]) -> bool:
+    """Whether quotation marks got lost on the way, as they do with a key that stands twice: the last one wins."""
+    return data.count(b'"') != orjson.dumps(value).count(b'"')
+
+
+def _repeats_a_key(data: bytes) -> bool:
+    found = False
+
+    def note(pairs: list[tuple[str, Any]]) -> None:
+        nonlocal found
+        found = found or len(pairs) != len({name for name, _ in pairs})
+
+    try:
+        json.loads(data, object_pairs_hook=note)
+    except (RecursionError, ValueError):  # nesting and numbers that this slower reader does not take
+        return False
+    return found
 
 
 def _name_json_error(data: bytes, error: json.JSONDecodeError) -> str:

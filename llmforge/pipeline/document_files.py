@@ -60,8 +60,9 @@ def find_document_files(data: str) -> tuple[InputFile, ...]:
 
 
 def to_input(file: Path, base: Path, source: str) -> InputFile:
-    """A file as an input, its locator relative to `base`."""
-    return InputFile(file, source, file.relative_to(base).as_posix(), file.stat().st_size)
+    """A file as an input, its locator relative to `base`; bytes of a name that are no UTF-8 are spelled out in it."""
+    locator = file.relative_to(base).as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return InputFile(file, source, locator, file.stat().st_size)
 
 
 def read_document_file(file: InputFile, *, column: str | None, max_record_bytes: int) -> Iterator[Document | BadRecord]:

@@ -108,6 +108,7 @@ def test_lines_that_are_no_documents_are_named_one_by_one(curate: Curate, tmp_pa
         "missing_text": b'{"body": "a"}',
         "wrong_type": b'{"text": ["a"]}',
         "bad_json": b'{"text": "a"',
+        "duplicate_key": b'{"text": "a", "meta": {"n": 1, "n": 2}}',
         "record_too_large": b'{"text": "' + b"x" * 5000 + b'"}',
     }
     body = b"\n".join([b'{"text": "first"}', b"", *lines.values(), '{"text": "one\u2028line\u0085"}'.encode()])
@@ -208,6 +209,17 @@ def test_a_file_without_rights_is_named(curate: Curate, tmp_path: Path) -> None:
     (tmp_path / "a.txt").chmod(0)
     with pytest.raises(InputError, match=r"a\.txt: cannot be read"):
         curate(tmp_path / "a.txt")
+
+
+def test_names_of_any_bytes_are_read_and_spelled_out(curate: Curate, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    names = [b"\xff\xfe.txt", b"a\nb.txt", b"\x1b[31m.txt", b"x" * 250 + b".txt"]
+    for name in names:
+        Path(os.fsdecode(os.fsencode(folder) + b"/" + name)).write_text(PROSE)
+    result = curate(folder)
+    paths = [row["meta"]["path"] for row in result.kept]
+    assert sorted(paths) == sorted(["\\xff\\xfe.txt", "a\nb.txt", "\x1b[31m.txt", "x" * 250 + ".txt"])
 
 
 def test_too_many_bad_records_stop_the_stage(curate: Curate, tmp_path: Path) -> None:
