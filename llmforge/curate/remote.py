@@ -44,7 +44,7 @@ def find_remote_files(url: str, source: str) -> list[InputFile]:
     system, path = _connect(url)
     with _told(url):
         if _is_web(url):
-            found, base = [path], path.rsplit("/", 1)[0]
+            found, base = [path], ""
         elif any(sign in path for sign in "*?["):
             found, base = system.glob(path), _before_pattern(path)
         elif system.isdir(path):
@@ -107,11 +107,10 @@ def _told(url: str) -> Iterator[None]:
     """Errors of a store as errors of llmforge."""
     try:
         yield
-    except FileNotFoundError as error:
-        raise InputError(f"{url}: no such file or folder", "check the URL, and what its store holds") from error
     except Exception as error:  # every store's client has errors of its own
-        if isinstance(error, InputError):
-            raise
+        # A web server that cannot be reached is reported as a missing file, with the true cause behind it.
+        if isinstance(error, FileNotFoundError) and not isinstance(error.__cause__, OSError):
+            raise InputError(f"{url}: no such file or folder", "check the URL, and what its store holds") from error
         problem = f"{url}: cannot be read ({type(error).__name__}: {error})"
         raise MachineError(problem, "check the network, and the credentials that fsspec's package reads") from error
 
@@ -131,9 +130,9 @@ def _get(system: Any, path: str, copy: Path) -> None:
 
 def _describe(system: Any, path: str, base: str, source: str) -> InputFile:
     info = system.info(path)
-    url = path if _is_web(path) else system.unstrip_protocol(path)
-    name = urlsplit(path).path if _is_web(path) else path
-    locator = str(PurePosixPath(name).relative_to(urlsplit(base).path if _is_web(path) else base))
+    is_web = _is_web(path)
+    url = path if is_web else system.unstrip_protocol(path)
+    locator = PurePosixPath(urlsplit(path).path).name if is_web else str(PurePosixPath(path).relative_to(base))
     return InputFile(Path(locator), source, locator, int(info.get("size") or 0), url, _version(info))
 
 

@@ -182,7 +182,8 @@ def _derive_name(path: str) -> str:
     """A name from a path: the folder's or file's own, without endings; of a pattern, its folder's."""
     path = local_path(path)
     if is_url(path):
-        path = urlsplit(path).path.split("*")[0].rstrip("/")
+        place = urlsplit(path)
+        path = place.path.split("*")[0].rstrip("/") or place.netloc
     elif glob.has_magic(path) and not Path(path).exists():
         base, _ = find_files(path)
         path = str(base)
