@@ -1,7 +1,8 @@
 """Benchmark of near-deduplication: quality on labelled sets, and speed beside other tools on the same documents.
 
     python scripts/bench_dedup.py labelled FOLDER         precision, recall, F1 and cluster agreement
-    python scripts/bench_dedup.py speed FOLDER -n 10000 100000 --peers datasketch
+    python scripts/bench_dedup.py speed FOLDER -n 10000 100000 --peers datasketch datasketch-pool
+    python scripts/bench_dedup.py speed FOLDER -n 5000 --peers datatrove            (after `make bench-peers`)
 
 FOLDER holds JSON lines (.jsonl.gz): labelled sets have a `cluster` key, or a .pairs.tsv beside them; for `speed` it
 holds real texts, from whose sentences documents of 2 kB are made. Half of the documents stand alone, the others
@@ -14,13 +15,18 @@ import gzip
 import json
 import random
 import re
+import subprocess
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from math import comb
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+
+from datasketch import MinHash, MinHashLSH
 
 from llmforge.config.schema import Settings
 from llmforge.core.shards import read_objects, shard_writer
@@ -28,7 +34,8 @@ from llmforge.dedup.stage import DEDUP
 from llmforge.pipeline.build import BuildOptions, build_stage
 
 DOCUMENT_BYTES = 2000
-SHARD_DOCUMENTS = 10_000
+SHARD_DOCUMENTS = 5_000
+BANDS, ROWS = 14, 8
 
 
 def main() -> None:
@@ -114,25 +121,24 @@ def compare_clusters(truth: dict[str, Any], predicted: dict[str, Any]) -> tuple[
 
 
 def measure_speed(folder: Path, sizes: list[int], workers: int, peers: list[str]) -> None:
-    print(f"{'tool':14} {'documents':>10} {'kept':>9} {'wall s':>8} {'documents/s':>12} {'peak MiB':>9}")
+    """Every tool reads the same files of JSON lines in zstd; datatrove and llmforge write what they keep."""
+    print(f"{'tool':16} {'documents':>10} {'kept':>9} {'wall s':>8} {'documents/s':>12} {'times':>6} {'peak MiB':>9}")
     for size in sizes:
         with tempfile.TemporaryDirectory() as temporary:
             data = Path(temporary) / "data"
             make_corpus(folder, data, size)
             start = time.perf_counter()
             _, manifest = dedup(data, Path(temporary) / "run", workers)
-            wall_s = time.perf_counter() - start
+            own_s = time.perf_counter() - start
             kept = manifest.counts["documents"]["kept"]
+            peak = f"{manifest.peak_rss_bytes / 2**20:9.0f}"
             print(
-                f"{'llmforge':14} {size:10,} {kept:9,} {wall_s:8.1f} {size / wall_s:12,.0f} "
-                f"{manifest.peak_rss_bytes / 2**20:9.0f}",
-                flush=True,
+                f"{'llmforge':16} {size:10,} {kept:9,} {own_s:8.1f} {size / own_s:12,.0f} {1:6.1f} {peak}", flush=True
             )
             for peer in peers:
-                start = time.perf_counter()
-                kept = PEERS[peer](data)
-                wall_s = time.perf_counter() - start
-                print(f"{peer:14} {size:10,} {kept:9,} {wall_s:8.1f} {size / wall_s:12,.0f}", flush=True)
+                wall_s, kept = PEERS[peer](data, workers)
+                times = own_s / wall_s
+                print(f"{peer:16} {size:10,} {kept:9,} {wall_s:8.1f} {size / wall_s:12,.0f} {times:6.2f}", flush=True)
 
 
 def dedup(data: Path, run_folder: Path, workers: int) -> tuple[Path, Any]:
@@ -186,30 +192,65 @@ def edit(text: str, vocabulary: list[str], choose: random.Random) -> str:
 # --- peers -------------------------------------------------------------------------------------------------------
 
 
-def run_datasketch(data: Path) -> int:
-    """MinHash and LSH index of datasketch with the same bands and rows, without verification; documents kept."""
-    from datasketch import MinHash, MinHashLSH
+def run_datasketch(data: Path, workers: int) -> tuple[float, int]:
+    """Datasketch as its documentation shows it, in one process: seconds, and documents kept."""
+    start = time.perf_counter()
+    kept = count_kept((name, sketch(text)) for name, text in read_texts(sorted(data.glob("*"))))
+    return time.perf_counter() - start, kept
 
-    index = MinHashLSH(num_perm=112, params=(14, 8))
-    start = MinHash(num_perm=112)
+
+def run_datasketch_pool(data: Path, workers: int) -> tuple[float, int]:
+    """Datasketch with files read and signed in `workers` processes, and one index."""
+    start = time.perf_counter()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        kept = count_kept(signed for shard in pool.map(sketch_file, sorted(data.glob("*"))) for signed in shard)
+    return time.perf_counter() - start, kept
+
+
+def run_datatrove(data: Path, workers: int) -> tuple[float, int]:
+    """Datatrove's four steps, in an environment of its own."""
+    script = Path(__file__).parent / "peers" / "dedup_with_datatrove.py"
+    with tempfile.TemporaryDirectory() as output:
+        command = [".venv-peers/bin/python", str(script), str(data), output, str(workers)]
+        printed = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    wall_s, kept = printed.stdout.split()[-2:]
+    return float(wall_s), int(kept)
+
+
+def count_kept(signed: Iterable[tuple[str, MinHash]]) -> int:
+    """Documents that are like none before them by the index of datasketch: no candidate is verified."""
+    index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
     kept = 0
-    for name, text in read_texts(data):
-        words = re.findall(r"\w+", text.lower())
-        signature = start.copy()
-        signature.update_batch({" ".join(words[place : place + 5]).encode() for place in range(len(words) - 4)})
+    for name, signature in signed:
         if not index.query(signature):
             index.insert(name, signature, check_duplication=False)
             kept += 1
     return kept
 
 
-def read_texts(data: Path) -> Iterator[tuple[str, str]]:
-    for path in sorted(data.glob("*.jsonl.zst")):
+def sketch_file(path: Path) -> list[tuple[str, MinHash]]:
+    return [(name, sketch(text)) for name, text in read_texts([path])]
+
+
+def sketch(text: str) -> MinHash:
+    """The signature of a text's word 5-grams."""
+    words = re.findall(r"\w+", text.lower())
+    signature = MinHash(num_perm=BANDS * ROWS)
+    signature.update_batch({" ".join(words[place : place + 5]).encode() for place in range(len(words) - 4)})
+    return signature
+
+
+def read_texts(paths: list[Path]) -> Iterator[tuple[str, str]]:
+    for path in paths:
         for record in read_objects(path):
             yield record["id"], record["text"]
 
 
-PEERS: dict[str, Callable[[Path], int]] = {"datasketch": run_datasketch}
+PEERS: dict[str, Callable[[Path, int], tuple[float, int]]] = {
+    "datasketch": run_datasketch,
+    "datasketch-pool": run_datasketch_pool,
+    "datatrove": run_datatrove,
+}
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from llmforge.core.hashing import derive_seed
 from llmforge.core.shards import read_objects
 from llmforge.dedup.exact import normalise
 from llmforge.dedup.lsh import candidate_probability
-from llmforge.dedup.shingles import shingle
+from llmforge.dedup.units import shingle_documents
 from llmforge.dedup.words import U64
 from llmforge.pipeline.manifest import Manifest, read_manifest
 
@@ -60,7 +60,8 @@ def prove(folder: Path, num_sampled: int = 500) -> Proof:
     kept = _check_keepers(folder, owed)
     _check_counts(manifest, kept, removed, folder)
     settings = DedupSection.model_validate(manifest.settings, strict=False)
-    if settings.minhash is None or not kept:
+    # The catch curve speaks of Jaccard similarity; what containment should have found it cannot say.
+    if settings.minhash is None or settings.minhash.verify_containment is not None or not kept:
         return Proof(kept, removed, 0, 0, 0.0)
     sampled = min(num_sampled, kept)
     missed = _count_missed(folder, settings.minhash, set(_sample(kept, sampled, manifest.seed)))
@@ -151,7 +152,7 @@ def _shingle_sets(folder: Path, minhash: MinHashSection) -> Iterator[tuple[int, 
 
 
 def _numbered(texts: list[str], minhash: MinHashSection, place: int) -> Iterator[tuple[int, U64]]:
-    shingles = shingle(texts, minhash.ngram_words)
+    shingles = shingle_documents(texts, minhash)
     for index in range(len(texts)):
         yield place + index, shingles.unique(index)
 

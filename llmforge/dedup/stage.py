@@ -21,7 +21,7 @@ document that has a candidate. Everything else is bounded by the size of a parti
 from pathlib import Path
 
 from llmforge.config.schema import Settings
-from llmforge.core.errors import SettingsError
+from llmforge.core.errors import InputError, SettingsError
 from llmforge.dedup import source
 from llmforge.dedup.steps.band import BandStep
 from llmforge.dedup.steps.cluster import ClusterStep
@@ -32,6 +32,9 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.inputs import Inputs
 from llmforge.pipeline.stage import Step
 from llmforge.pipeline.warnings import check_bad_fraction, rule_warnings
+
+
+_GUARDED_DOCUMENTS = 20  # of a smaller source a large share is soon gone
 
 
 class DedupStage:
@@ -48,31 +51,37 @@ class DedupStage:
 
         Raises: SettingsError if nothing is to be looked for; InputError if the input is missing.
         """
-        if not settings.dedup.exact and settings.dedup.minhash is None:
+        if not (settings.dedup.exact or settings.dedup.url) and settings.dedup.minhash is None:
             raise SettingsError(
-                "dedup.exact is false and dedup.minhash is null: dedup would do nothing", "switch one of them on"
+                "dedup.exact and dedup.url are false and dedup.minhash is null: dedup would do nothing",
+                "switch one of them on",
             )
         return source.find_inputs(settings, run_folder)
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
-        """Rules that never fired, sources that lost most of their documents, criteria that no document meets.
+        """Rules that never fired, and criteria that no document meets.
 
-        Raises: InputError if too many records are bad.
+        Raises: InputError if too many records are bad, or a source would lose more than its share.
         """
         check_bad_fraction(counts, settings.dedup.max_bad_fraction)
+        _check_drop_share(counts, settings.dedup.max_drop_share)
         lines = rule_warnings(counts, max_drop_share=1.0)
-        for name, account in sorted(counts.by_source.items()):
-            flow = account.documents
-            if flow.num_dropped > settings.dedup.max_drop_share * flow.came_in:
-                lines.append(
-                    f"dedup removed {flow.num_dropped:,} of the {flow.came_in:,} documents of {name!r}, "
-                    f"more than dedup.max_drop_share {settings.dedup.max_drop_share:g}"
-                )
         total = counts.total.documents
         for criterion in settings.dedup.keep:
             if total.came_in and counts.measures[f"without_{criterion}"] == total.came_in - total.num_quarantined:
                 lines.append(f"dedup.keep names {criterion!r}, but no document has meta.{criterion}")
         return lines
+
+
+def _check_drop_share(counts: Counts, max_drop_share: float) -> None:
+    for name, account in sorted(counts.by_source.items()):
+        flow = account.documents
+        if flow.came_in >= _GUARDED_DOCUMENTS and flow.num_dropped > max_drop_share * flow.came_in:
+            raise InputError(
+                f"dedup would remove {flow.num_dropped:,} of the {flow.came_in:,} documents of {name!r}, "
+                f"more than dedup.max_drop_share {max_drop_share:g}",
+                "look at removed/ in the partial folder; if this is right, go on with --set dedup.max_drop_share=1",
+            )
 
 
 DEDUP = DedupStage()

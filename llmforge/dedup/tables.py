@@ -32,7 +32,7 @@ DECISION = np.dtype(
         ("component", "<u8"),
         ("similarity", "<f8"),
         ("cluster_size", "<u8"),
-        ("is_exact", "<u8"),
+        ("method", "<u8"),
     ]
 )
 

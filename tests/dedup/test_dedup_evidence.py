@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Result, document, edit_text, make_corpus, make_text
+from deduplicating import Result, document, edit_text, make_corpus, make_text
 
 from llmforge.core.errors import InputError
 from llmforge.core.shards import read_objects, shard_writer

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Result, Row
+from deduplicating import Result, Row
 
 
 def load(real_data: Path, name: str) -> list[Row]:

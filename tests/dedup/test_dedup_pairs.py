@@ -12,7 +12,7 @@ from llmforge.dedup.clusters import Components, unique_locations
 from llmforge.dedup.exact import normalise, pair_copies, text_key
 from llmforge.dedup.lsh import NUM_BEFORE, NUM_BEST, candidate_pairs
 from llmforge.dedup.tables import NODE, PAIR, RECORD, Rows, locate, shard_range, shards_and_rows
-from llmforge.dedup.verify import Verdicts, choose_keepers, jaccard
+from llmforge.dedup.verify import Links, Verdicts, choose_keepers, jaccard
 
 
 def records(rows: list[tuple[int, ...]]) -> Rows:
@@ -130,7 +130,9 @@ def choose(sets: list[set[int]], pairs: list[tuple[int, int]], threshold: float)
     nodes = np.zeros(len(sets), dtype=NODE)
     nodes["location"] = nodes["order"] = np.arange(len(sets))
     arrays = [np.array(sorted(values), dtype=np.uint64) for values in sets]
-    verdicts = choose_keepers(nodes, np.array(pairs, dtype=PAIR), lambda location: arrays[location], threshold)
+    none = np.empty(0, dtype=PAIR)
+    links = Links(np.array(pairs, dtype=PAIR), none, none)
+    verdicts = choose_keepers(nodes, links, lambda location: arrays[location], threshold)
     gone = {place: keeper for place, keeper in enumerate(verdicts.keepers.tolist()) if keeper != place}
     return verdicts, gone
 

@@ -8,7 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import Result, Row, document, edit_text, make_corpus, make_text, read_result
+from deduplicating import Result, Row, document, edit_text, make_corpus, make_text, read_result
+from pydantic import ValidationError
+from tokenizers import Tokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError, SettingsError
@@ -165,6 +169,78 @@ def test_failed_candidates_share_a_component_and_both_stay(run_dedup: RunDedup) 
     assert result.manifest.results["unlike_pairs"] == 1
 
 
+def test_equal_urls_are_duplicates_where_that_is_asked_for(run_dedup: RunDedup) -> None:
+    draw = random.Random(21)
+    one, two, three = (make_text(draw, 100) for _ in range(3))
+    rows = [
+        document(1, one + " " * 200 + "longest"),
+        document(2, two.replace(" ", "  ")),
+        document(3, two),  # an exact copy of 2, which goes for 1
+        document(4, one),  # a near-duplicate of 1
+        document(5, three),
+    ]
+    for row, url in zip(
+        rows, ("http://a.org/x", "https://www.A.org:443/x/#top", "", "", "http://a.org/X"), strict=True
+    ):
+        row["url"] = url
+    assert {row["method"] for row in run_dedup([rows]).removed} == {"exact", "minhash"}
+    result = run_dedup([rows], url=True)
+    gone = {int(row["id"], 16): (int(row["kept_id"], 16), row["method"]) for row in result.removed}
+    assert gone == {2: (1, "url"), 3: (1, "url"), 4: (1, "minhash")}
+    assert {row["similarity"] for row in result.removed if row["method"] == "url"} == {None}
+    assert result.manifest.counts["documents"]["dropped"] == {"url_duplicate": 2, "near_duplicate": 1}
+    assert result.outcome == run_dedup(shards_of(rows, 3, 1), url=True).outcome
+    assert run_dedup([rows], url=True, exact=False, minhash=None).manifest.counts["documents"]["dropped"] == {
+        "url_duplicate": 1
+    }
+
+
+def test_containment_finds_the_excerpt_that_jaccard_does_not(run_dedup: RunDedup) -> None:
+    whole = make_text(random.Random(22), 200)
+    excerpt = " ".join(whole.split()[20:150])
+    rows = [document(1, excerpt), document(2, whole)]
+    wide = {"bands": 64, "rows": 2}
+    assert len(run_dedup([rows], minhash=wide).kept) == 2
+    result = run_dedup([rows], minhash={**wide, "verify_containment": 0.95})
+    assert result.kept_ids == {f"{2:032x}"}
+    assert result.removed[0]["similarity"] == 1.0
+
+
+@pytest.mark.parametrize("unit", ["ngram_characters", "ngram_tokens"])
+def test_shingles_of_other_units(run_dedup: RunDedup, tmp_path: Path, unit: str) -> None:
+    tokenizer = Tokenizer(WordLevel({"[UNK]": 0, **{f"w{number}": number + 1 for number in range(50_000)}}, "[UNK]"))
+    tokenizer.pre_tokenizer = WhitespaceSplit()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    text = make_text(random.Random(23), 120)
+    rows = [document(1, text), document(2, text + " w1 w2"), document(3, make_text(random.Random(24), 120))]
+    minhash = {"ngram_words": None, unit: 5}
+    if unit == "ngram_tokens":
+        minhash["tokenizer"] = str(tmp_path / "tokenizer.json")
+    result = run_dedup([rows], minhash=minhash)
+    assert result.kept_ids == {f"{2:032x}", f"{3:032x}"}
+    expected = 116 / 118 if unit == "ngram_tokens" else pytest.approx(0.99, abs=0.01)
+    assert result.removed[0]["similarity"] == expected
+
+
+def test_a_tokenizer_that_cannot_be_read_is_named(run_dedup: RunDedup, tmp_path: Path) -> None:
+    minhash = {"ngram_words": None, "ngram_tokens": 5, "tokenizer": str(tmp_path / "absent.json")}
+    with pytest.raises(InputError, match=r"dedup.minhash.tokenizer .*absent.json: cannot be read"):
+        run_dedup([[document(1, "text")]], minhash=minhash)
+
+
+@pytest.mark.parametrize(
+    ("minhash", "message"),
+    [
+        ({"ngram_characters": 9}, "a shingle is made of one unit; got ngram_words and ngram_characters"),
+        ({"ngram_words": None}, "a shingle is made of one unit; got none"),
+        ({"ngram_words": None, "ngram_tokens": 5}, "ngram_tokens and tokenizer are given together"),
+    ],
+)
+def test_units_that_do_not_fit_together_are_refused(minhash: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        Settings.model_validate({"dedup": {"minhash": minhash}})
+
+
 def test_source_priority_decides_who_stays(run_dedup: RunDedup) -> None:
     text = make_text(random.Random(10), 100)
     rows = [document(1, text + " and more", "web"), document(2, text, "books"), document(3, text, "web")]
@@ -211,7 +287,7 @@ def test_many_identical_documents_leave_one_in_linear_time(run_dedup: RunDedup, 
     count = 8000 if exact else 2000
     rows = [document(number, "the same few words in each and every document") for number in range(count)]
     start_s = time.process_time()
-    result = run_dedup(shards_of(rows, 2), exact=exact)
+    result = run_dedup(shards_of(rows, 2), exact=exact, max_drop_share=1)
     assert len(result.kept) == 1
     assert result.kept[0]["meta"]["dedup"]["cluster_size"] == count
     assert result.manifest.results["candidate_pairs"] == (0 if exact else result.manifest.results["candidate_pairs"])
@@ -250,14 +326,21 @@ def test_bad_records_are_quarantined_and_counted(run_dedup: RunDedup) -> None:
 def test_warnings_and_strict(run_dedup: RunDedup) -> None:
     text = make_text(random.Random(14), 60)
     rows = [document(number, text) for number in range(30)]
-    result = run_dedup([rows], keep=("quality",))
+    result = run_dedup([rows], keep=("quality",), max_drop_share=1)
     assert result.manifest.warnings == [
         "near_duplicate judged 1 documents and dropped none",
-        "dedup removed 29 of the 30 documents of 'made', more than dedup.max_drop_share 0.9",
         "dedup.keep names 'quality', but no document has meta.quality",
     ]
     with pytest.raises(InputError, match="--strict: the stage has warnings"):
-        run_dedup([rows], strict=True)
+        run_dedup([rows], strict=True, max_drop_share=1)
+
+
+def test_a_source_that_would_lose_too_much_stops_the_stage_until_it_is_allowed(run_dedup: RunDedup) -> None:
+    text = make_text(random.Random(14), 60)
+    rows = [document(number, text, "web") for number in range(30)] + [document(99, "something else", "books")]
+    with pytest.raises(InputError, match=r"remove 29 of the 30 documents of 'web', more than dedup.max_drop_share 0.9"):
+        run_dedup([rows])
+    assert len(run_dedup([rows], resume=True, max_drop_share=1.0).kept) == 2
 
 
 def test_a_dry_run_names_the_curve_and_the_disk(tmp_path: Path) -> None:

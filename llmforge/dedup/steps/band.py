@@ -14,17 +14,18 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.records import read_records, sum_counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
+KINDS = ("texts", "urls", "bands")  # of the tables that step 1 writes
 _PARTITION_BYTES = 64 << 20  # keys are hashes, so equal ranges of them hold equal shares of the records
 
 
 class BandStep:
-    """Pairs of equal texts and of documents with a band in common."""
+    """Pairs of equal texts, of equal URLs, and of documents with a band in common."""
 
     name = "band"
 
     def plan(self, context: Context) -> Plan:
         """One shard a range of keys; how many follows from the size of the records alone."""
-        num_bytes = sum(path.stat().st_size for path in [*runs(context, "texts"), *runs(context, "bands")])
+        num_bytes = sum(path.stat().st_size for kind in KINDS for path in runs(context, kind))
         count = -(-num_bytes // _PARTITION_BYTES)
         limits = [(index << 64) // count for index in range(count)] + [1 << 64] if count else []
         return Plan(
@@ -37,12 +38,13 @@ class BandStep:
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Write the pairs of a range of keys, and the documents that are in one."""
         low, high, counts = shard.work["low"], shard.work["high"], Counts()
-        copies, copied = pair_copies(read_ranges(runs(context, "texts"), RECORD, low, high, "key"))
-        near, alike, num_skipped = candidate_pairs(read_ranges(runs(context, "bands"), RECORD, low, high, "key"))
-        folder = f"work/band/{shard.stem}"
-        write_table(context.output(f"{folder}.copies"), copies)
-        write_table(context.output(f"{folder}.near"), near)
-        write_table(context.output(f"{folder}.nodes"), _nodes([copied, alike]))
+        texts, urls, bands = (read_ranges(runs(context, kind), RECORD, low, high, "key") for kind in KINDS)
+        exact, copied = pair_copies(texts)
+        same_url, fetched_twice = pair_copies(urls)
+        near, alike, num_skipped = candidate_pairs(bands)
+        for kind, rows in (("exact", exact), ("urls", same_url), ("near", near)):
+            write_table(context.output(f"work/band/{shard.stem}.{kind}"), rows)
+        write_table(context.output(f"work/band/{shard.stem}.nodes"), _nodes([copied, fetched_twice, alike]))
         counts.measures["pairs_left_out"] = num_skipped
         return counts
 

@@ -15,6 +15,7 @@ from llmforge.dedup.words import mix
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
+_PAIRS = ("exact", "urls", "near")
 _PARTITION_NODES = 200_000
 
 
@@ -32,11 +33,11 @@ class ClusterStep:
         """Link all pairs, and write nodes and pairs by the partition of their component."""
         counts = Counts()
         components = Components(unique_locations(rows["location"] for rows in _stream(context, "nodes", NODE)))
-        for kind in ("copies", "near"):
+        for kind in _PAIRS:
             for pairs in _stream(context, kind, PAIR):
                 components.link(pairs)
         num_partitions = -(-len(components.locations) // _PARTITION_NODES)
-        for kind in ("copies", "near"):
+        for kind in _PAIRS:
             _deal(context, kind, PAIR, "second", components, num_partitions)
         _deal(context, "nodes", NODE, "location", components, num_partitions)
         counts.measures["documents_with_candidates"] = len(components.locations)

@@ -1,4 +1,4 @@
-"""Step 6, filter: write what stays and what goes, shard by shard, and account for every document."""
+"""Step 5, filter: write what stays and what goes, shard by shard, and account for every document."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,10 +13,12 @@ from llmforge.dedup.ranking import lacks
 from llmforge.dedup.source import input_shards, origin_of, read_shard
 from llmforge.dedup.steps.cluster import tables
 from llmforge.dedup.tables import DECISION, read_ranges, shard_range, shards_and_rows
+from llmforge.dedup.verify import Method
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
-EXACT, NEAR = "exact_duplicate", "near_duplicate"
+_RULES = {Method.EXACT: "exact_duplicate", Method.URL: "url_duplicate", Method.NEAR: "near_duplicate"}
+_NAMES = {Method.EXACT: "exact", Method.URL: "url", Method.NEAR: "minhash"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +28,7 @@ class Fate:
     row: int
     component: str
     cluster_size: int
-    is_kept: bool
-    is_exact: bool
+    method: Method
     similarity: float
     kept_id: str
     kept_shard: int
@@ -74,6 +75,11 @@ class _ShardFilter:
         self._shard, self._context, self._files = shard, context, files
         self._writers: dict[str, LineWriter] = {}
         self._settings = context.settings.dedup
+        self._rules = (
+            (Method.EXACT, self._settings.exact),
+            (Method.URL, self._settings.url),
+            (Method.NEAR, self._settings.minhash is not None),
+        )
         self._source = ""
         self._writer("data")  # also where nothing stays: every input shard has its output shard
 
@@ -86,17 +92,17 @@ class _ShardFilter:
 
     def settle(self, document: Document, fate: Fate) -> None:
         """A document that had a candidate: it stays, or goes for another."""
-        if fate.is_kept:
+        if fate.method == Method.KEPT:
             self.keep(document, fate.component, fate.cluster_size)
             return
-        self._judge(document, is_exact=fate.is_exact)
-        self.counts.drop(document.source, EXACT if fate.is_exact else NEAR, document.num_bytes)
+        self._judge(document, fate.method)
+        self.counts.drop(document.source, _RULES[fate.method], document.num_bytes)
         self._writer("removed").write(
             {
                 "id": document.id,
                 "kept_id": fate.kept_id,
                 "kept_shard": fate.kept_shard,
-                "method": "exact" if fate.is_exact else "minhash",
+                "method": _NAMES[fate.method],
                 "similarity": fate.similarity,
                 "component": fate.component,
                 "source": document.source,
@@ -113,12 +119,14 @@ class _ShardFilter:
         self.counts.quarantine(source, bad.error, bad.num_bytes)
         self._writer("quarantine").write({"source": source, "locator": locator, **asdict(bad)})
 
-    def _judge(self, document: Document, *, is_exact: bool = False) -> None:
+    def _judge(self, document: Document, method: Method = Method.KEPT) -> None:
+        """Count the rules that looked at a document: what one rule removed, the next does not see."""
         self._source = document.source
-        if self._settings.exact:
-            self.counts.judge(EXACT, document.source)
-        if self._settings.minhash is not None and not is_exact:
-            self.counts.judge(NEAR, document.source)
+        for rule, is_on in self._rules:
+            if is_on:
+                self.counts.judge(_RULES[rule], document.source)
+            if rule == method:
+                break
         for criterion in self._settings.keep:
             if lacks(document, criterion):
                 self.counts.measures[f"without_{criterion}"] += 1
@@ -145,8 +153,7 @@ def _fates(shard: Shard, context: Context) -> Iterator[Fate]:
             row=int(rows[index]),
             component=components[index].decode("utf-8", "surrogatepass"),
             cluster_size=int(decision["cluster_size"]),
-            is_kept=bool(decision["keeper"] == decision["location"]),
-            is_exact=bool(decision["is_exact"]),
+            method=Method(decision["method"]),
             similarity=float(decision["similarity"]),
             kept_id=kept_ids[index].decode("utf-8", "surrogatepass"),
             kept_shard=int(kept_shards[index]),

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import xxhash
 
-from llmforge.config.dedup import DedupSection
+from llmforge.config.dedup import DedupSection, MinHashSection
 from llmforge.core.documents import Document
 from llmforge.dedup.exact import keep_one_copy, normalise, text_key
 from llmforge.dedup.ids import IdWriter
@@ -15,12 +15,15 @@ from llmforge.dedup.lsh import band_keys, catch_curve
 from llmforge.dedup.minhash import sign
 from llmforge.dedup.ranking import order_key
 from llmforge.dedup.shingle_sets import ShingleWriter
-from llmforge.dedup.shingles import Shingles, shingle
+from llmforge.dedup.shingles import Shingles
 from llmforge.dedup.source import input_shards, read_batches
 from llmforge.dedup.tables import RECORD, Rows, locate, write_table
+from llmforge.dedup.units import shingle_documents
+from llmforge.dedup.urls import normalise_url, url_key
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
+_NONE = np.empty(0, dtype=RECORD)
 _RUN_DOCUMENTS = 1 << 16  # a run is sorted in memory: about 60 MB
 
 
@@ -29,6 +32,7 @@ class Run:
     """Records of consecutive documents of a shard, not yet sorted."""
 
     texts: list[Rows] = field(default_factory=list)
+    urls: list[Rows] = field(default_factory=list)
     bands: list[Rows] = field(default_factory=list)
     num_documents: int = 0
 
@@ -52,10 +56,14 @@ class SignStep:
                 normalised = [normalise(document.text) for document in batch]
                 locations = locate(shard.index, np.arange(row, row + len(batch)))
                 texts = _text_records(batch, normalised, locations, settings)
-                shingles = shingle(normalised, settings.minhash.ngram_words) if settings.minhash else None
-                if shingles is not None:
+                run.texts.append(texts)
+                if settings.url:
+                    run.urls.append(_url_records(batch, texts))
+                if settings.minhash is not None:
+                    shingles = shingle_documents(normalised, settings.minhash)
                     sets.write(shingles)
-                _add(run, texts, _band_records(texts, shingles, settings))
+                    run.bands.append(_band_records(texts, shingles, settings.minhash, settings.exact))
+                run.num_documents += len(batch)
                 row += len(batch)
                 if run.num_documents >= _RUN_DOCUMENTS:
                     _write(run, f"{shard.stem}-{num_runs:05d}", settings, context)
@@ -81,7 +89,7 @@ def _notes(settings: DedupSection) -> Iterator[str]:
         return
     curve = ", ".join(f"{at}: {share:.1%}" for at, share in catch_curve(minhash.bands, minhash.rows).items())
     yield f"{minhash.bands} bands x {minhash.rows} rows find, of the pairs at similarity  {curve}"
-    record_bytes = RECORD.itemsize * (minhash.bands + settings.exact)
+    record_bytes = RECORD.itemsize * (minhash.bands + settings.exact + settings.url)
     yield f"disk   {record_bytes:,} bytes a document for signatures, until the stage is complete"
 
 
@@ -99,28 +107,27 @@ def _text_records(batch: list[Document], normalised: list[str], locations: Rows,
     return texts
 
 
-def _band_records(texts: Rows, shingles: Shingles | None, settings: DedupSection) -> Rows:
+def _url_records(batch: list[Document], texts: Rows) -> Rows:
+    """Where each document's URL stands among all URLs; none for a document without one."""
+    urls = [normalise_url(document.url) for document in batch]
+    records = texts.copy()
+    records["key"], records["text"] = np.array([url_key(url) for url in urls], dtype=np.uint64).T
+    return records[[url != "" for url in urls]]
+
+
+def _band_records(texts: Rows, shingles: Shingles, minhash: MinHashSection, exact: bool) -> Rows:
     """A record for every band of every document that has a shingle."""
-    if shingles is None or settings.minhash is None:
-        return np.empty(0, dtype=RECORD)
-    bands, rows = settings.minhash.bands, settings.minhash.rows
-    records = np.repeat(texts[:, np.newaxis], bands, axis=1)
-    records["text"] = texts["key" if settings.exact else "name"][:, np.newaxis]
-    records["key"] = band_keys(sign(shingles, bands * rows), bands)
+    records = np.repeat(texts[:, np.newaxis], minhash.bands, axis=1)
+    records["text"] = texts["key" if exact else "name"][:, np.newaxis]
+    records["key"] = band_keys(sign(shingles, minhash.bands * minhash.rows), minhash.bands)
     return records[np.diff(shingles.bounds) > 0].ravel()
-
-
-def _add(run: Run, texts: Rows, bands: Rows) -> None:
-    run.texts.append(texts)
-    run.bands.append(bands)
-    run.num_documents += len(texts)
 
 
 def _write(run: Run, stem: str, settings: DedupSection, context: Context) -> None:
     """Sort a run by key and write it; of copies within the run only the one that stays keeps its bands."""
-    texts, bands = np.concatenate(run.texts), np.concatenate(run.bands)
+    texts, urls, bands = (np.concatenate([_NONE, *parts]) for parts in (run.texts, run.urls, run.bands))
     if settings.exact:
-        stays = keep_one_copy(texts)["location"]
-        bands = bands[np.isin(bands["location"], stays)]
-        write_table(context.output(f"work/sign/{stem}.texts"), texts[np.argsort(texts["key"])])
-    write_table(context.output(f"work/sign/{stem}.bands"), bands[np.argsort(bands["key"])])
+        bands = bands[np.isin(bands["location"], keep_one_copy(texts)["location"])]
+    for kind, rows, is_on in (("texts", texts, settings.exact), ("urls", urls, settings.url), ("bands", bands, True)):
+        if is_on:
+            write_table(context.output(f"work/sign/{stem}.{kind}"), rows[np.argsort(rows["key"])])

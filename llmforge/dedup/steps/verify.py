@@ -1,16 +1,17 @@
-"""Step 5, verify: compare candidates with the documents that stay, and decide what becomes of each."""
+"""Step 4, verify: compare candidates with the documents that stay, and decide what becomes of each."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from llmforge.config.dedup import MinHashSection
 from llmforge.dedup.ids import read_ids
 from llmforge.dedup.lsh import unique_pairs
 from llmforge.dedup.shingle_sets import ShingleSets
 from llmforge.dedup.steps.cluster import tables
 from llmforge.dedup.tables import DECISION, NODE, PAIR, Rows, read_table, write_table
-from llmforge.dedup.verify import Verdicts, choose_keepers
+from llmforge.dedup.verify import Links, Verdicts, choose_keepers, containment, jaccard
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.records import read_records, sum_counts
 from llmforge.pipeline.stage import Context, Plan, Shard
@@ -33,16 +34,17 @@ class VerifyStep:
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Write a decision for every document of the partition, sorted by location."""
         counts = Counts()
-        nodes, near, copies = (
-            read_table(context.scratch("cluster") / f"{shard.stem}.{kind}", dtype)
-            for kind, dtype in (("nodes", NODE), ("near", PAIR), ("copies", PAIR))
-        )
+        folder = context.scratch("cluster")
+        nodes = read_table(folder / f"{shard.stem}.nodes", NODE)
         nodes = nodes[np.unique(nodes["location"], return_index=True)[1]]
+        near, exact, urls = (read_table(folder / f"{shard.stem}.{kind}", PAIR) for kind in ("near", "exact", "urls"))
         near = unique_pairs(near)
-        minhash = context.settings.dedup.minhash
+        minhash = context.settings.dedup.minhash or MinHashSection()
+        measure = jaccard if minhash.verify_containment is None else containment
         with ShingleSets(context.scratch("sign")) as shingles:
-            verdicts = choose_keepers(nodes, near, shingles.of, minhash.verify_jaccard if minhash else 1.0)
-        decisions = _decide(verdicts, copies)
+            links = Links(near, exact, urls)
+            verdicts = choose_keepers(nodes, links, shingles.of, minhash.min_similarity, measure)
+        decisions = _decide(verdicts)
         decisions["component"] = _first_members(nodes, read_ids(context, nodes["location"]))
         write_table(context.output(f"work/verify/{shard.stem}.decisions"), decisions)
         counts.measures.update(
@@ -61,26 +63,16 @@ class VerifyStep:
         return {name: measures[name] for name in names}
 
 
-def _decide(verdicts: Verdicts, copies: Rows) -> Rows:
-    """Decisions sorted by location, without components.
-
-    A copy goes with the document that has its text: if that one went for another, so does the copy, and it is that
-    other document which it is said to be similar to.
-    """
+def _decide(verdicts: Verdicts) -> Rows:
+    """Decisions sorted by location, without components."""
     documents = verdicts.documents
-    order = np.argsort(documents["location"])
-    places = documents["location"][order]
-    twins = np.arange(len(documents))
-    copied, originals = (order[np.searchsorted(places, copies[name])] for name in ("second", "first"))
-    twins[copied] = originals
-    keepers = verdicts.keepers[twins]
     decisions = np.zeros(len(documents), dtype=DECISION)
     decisions["location"] = documents["location"]
-    decisions["keeper"] = documents["location"][keepers]
-    decisions["similarity"] = verdicts.similarities[twins]
-    decisions["is_exact"] = (twins != np.arange(len(documents))) & (keepers == twins)
-    decisions["cluster_size"] = np.bincount(keepers, minlength=len(documents))
-    return decisions[order]
+    decisions["keeper"] = documents["location"][verdicts.keepers]
+    decisions["similarity"] = verdicts.similarities
+    decisions["method"] = verdicts.methods
+    decisions["cluster_size"] = np.bincount(verdicts.keepers, minlength=len(documents))
+    return decisions[np.argsort(documents["location"])]
 
 
 def _first_members(nodes: Rows, ids: list[bytes]) -> NDArray[np.uint64]:
