@@ -110,6 +110,9 @@ class TrainSection(Section):
     log_gradients: bool = execution(
         False, description="logged lines tell each parameter's gradient norm, weight norm and update-to-weight ratio"
     )
+    report_to: tuple[Literal["tensorboard", "wandb"], ...] = execution(
+        (), description="shows metrics.jsonl elsewhere, too: tensorboard, wandb; neither can stop a run"
+    )
     eval_every_steps: int = execution(100, ge=1, description="steps between validations")
     eval_tokens: int = execution(131072, ge=1, description="validation tokens at most; the last step takes all")
     threads: int | None = execution(None, ge=1, description="CPU threads of a process; null: cores / processes")

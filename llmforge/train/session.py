@@ -11,6 +11,7 @@ from llmforge.core.errors import DivergedError, Preempted
 from llmforge.core.files import check_writable
 from llmforge.core.hashing import hash_value
 from llmforge.parallel.process_group import join_world, launched_size
+from llmforge.parallel.zero_config import STAGES, require_deepspeed
 from llmforge.train.checkpoint import Position
 from llmforge.train.faults import FaultInjector, read_faults
 from llmforge.train.folder import TrainFolder
@@ -18,6 +19,7 @@ from llmforge.train.guards import StopRequest, end_with_launcher
 from llmforge.train.ledger import Ledger
 from llmforge.train.loop import Training, run_steps
 from llmforge.train.metrics import MetricsFile
+from llmforge.train.mirrors import open_mirrors
 from llmforge.train.placement import choose_layout
 from llmforge.train.plan import batch_shape, plan_horizon, resolve_model
 from llmforge.train.prepare import Session, headline, open_data, prepare_strategy, restore
@@ -40,6 +42,8 @@ def run_session(settings: Settings, folder: TrainFolder, *, force: bool, always:
     strategy, _, reason = choose_layout(settings, arch, launched_size())
     if settings.train.strategy == "auto":
         log.decided("strategy", strategy, reason)
+    if strategy in STAGES:
+        require_deepspeed()
     world = join_world()
     record = begin(settings, folder, identity, anew=force, always=always) if world.rank == 0 else None
     ledger = Ledger(folder.ledger, writes=record is not None)
@@ -67,6 +71,13 @@ def begin(settings: Settings, folder: TrainFolder, identity: dict[str, Any], *, 
     return record
 
 
+def open_metrics(session: Session, step: int) -> MetricsFile:
+    """The metrics and their mirrors, behind `step` steps (count) that were taken before; rank 0 calls it."""
+    folder = session.folder
+    mirrors = open_mirrors(session.settings, folder.path, session.ledger, resumed_step=step, run_id=session.fingerprint)
+    return MetricsFile(folder.metrics, step, mirrors)
+
+
 def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
     """Build, restore and take the steps; the manifest's state follows."""
     settings, record, world = session.settings, session.record, session.world
@@ -79,7 +90,7 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
     if record is not None:
         record.manifest.execution = facts | {"tokens": session.horizon.tokens}
         record.write("running")
-    metrics = MetricsFile(session.folder.metrics, position.step) if record is not None else None
+    metrics = open_metrics(session, position.step) if record is not None else None
     with StopRequest(world, session.folder.status) as stop, closing(metrics) if metrics else nullcontext():
         training = Training(
             settings=settings,
