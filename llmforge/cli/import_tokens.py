@@ -35,7 +35,7 @@ def import_tokens(
     """Turn another trainer's tokens into documents again, for tokenize --data (and dedup --data)."""
     from llmforge.core.errors import SettingsError
     from llmforge.core.shards import shard_writer
-    from llmforge.tokenize.formats import read_documents
+    from llmforge.tokenize.formats import decode_documents
     from llmforge.tokenize.inspection import find_tokenizer
 
     log.set_up(quiet=quiet, debug=debug)
@@ -44,7 +44,7 @@ def import_tokens(
     num_documents = num_bytes = 0
     output.parent.mkdir(parents=True, exist_ok=True)
     with shard_writer(output) as writer:
-        for document in read_documents(tokens, find_tokenizer(tokenizer)):
+        for document in decode_documents(tokens, find_tokenizer(tokenizer)):
             writer.write(document)
             num_documents += 1
             num_bytes += document.num_bytes

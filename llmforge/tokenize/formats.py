@@ -115,7 +115,7 @@ def read_nanogpt(path: Path, eos_id: int) -> Iterator[NDArray[np.int64]]:
         yield tokens[start:].astype(np.int64)
 
 
-def read_documents(path: Path, tokenizer: Tokenizer) -> Iterator[Document]:
+def decode_documents(path: Path, tokenizer: Tokenizer) -> Iterator[Document]:
     """The documents of a Megatron data set (its .idx), or of a nanoGPT file (a .bin without an .idx), as text.
 
     Raises: InputError as the formats do, or if a token is not the tokenizer's.

@@ -9,7 +9,7 @@ import pytest
 
 from llmforge.config.schema import Settings
 from llmforge.core.documents import Document
-from llmforge.core.errors import InputError
+from llmforge.core.errors import InputError, SettingsError
 from llmforge.core.files import read_json
 from llmforge.core.shards import read_objects, shard_writer
 from llmforge.pipeline.build import BuildOptions, Built, build_stage
@@ -19,6 +19,7 @@ from llmforge.tokenize.stage import TOKENIZE
 from llmforge.tokenize.survey import choose_moved
 from llmforge.tokenize.token_store import SPLITS, TokenStore
 from llmforge.tokenize.tokenizer import EOS_TOKEN, load_tokenizer
+from llmforge.tokenize.training import sampling_rates
 
 Tokenize = Callable[..., Built]
 
@@ -124,6 +125,23 @@ def test_a_large_corpus_is_sampled(corpus: Path, tokenize: Tokenize) -> None:
     facts = tokenize(corpus, max_train_bytes=8000).manifest.results["tokenizer"]
     assert all(0 < rate < 1 for rate in facts["sampling_rates"].values())
     assert 4000 < sum(facts["train_bytes"].values()) < 12000
+
+
+def test_weights_say_how_densely_a_source_is_sampled(corpus: Path, tokenize: Tokenize) -> None:
+    facts = tokenize(corpus, train_weights={"web": 0.25}).manifest.results["tokenizer"]
+    assert facts["sampling_rates"] == {"books": 1.0, "web": 0.25}
+    assert 0.1 < facts["train_bytes"]["web"] / facts["train_bytes"]["books"] < 0.4
+    with pytest.raises(SettingsError, match=r"train_weights names 'wed', but the sources are books, web"):
+        tokenize(corpus, name="wrong", train_weights={"wed": 2.0})
+
+
+def test_the_densest_source_is_taken_whole_where_it_fits() -> None:
+    sizes = {"a": 1000, "b": 3000}
+    assert sampling_rates(sizes, {}, 10**6) == {"a": 1.0, "b": 1.0}
+    assert sampling_rates(sizes, {"a": 4.0}, 10**6) == {"a": 1.0, "b": 0.25}
+    rates = sampling_rates(sizes, {"a": 4.0}, 700)
+    assert sum(rates[source] * size for source, size in sizes.items()) == pytest.approx(700)
+    assert rates["a"] == 4 * rates["b"]
 
 
 def test_the_dedup_artifact_is_read(tmp_path: Path, tokenize: Tokenize, documents: list[Document]) -> None:
