@@ -46,15 +46,15 @@ def _load_model(limits: ClassifierSection) -> Callable[[str], float]:
         model = fasttext.load_model(str(path))
     except ValueError as error:
         raise InputError(f"{path}: no fastText model ({error})", "name the .bin or .ftz file of a model") from error
-    labels = model.get_labels()
+    # A threshold below zero returns every label, those of probability 0 among them.
+    labels, _ = model.predict("", k=-1, threshold=-1.0)
     if limits.label not in labels:
-        known = ", ".join(map(repr, labels[:8]))
+        known = ", ".join(map(repr, sorted(labels)[:8]))
         raise InputError(f"{path}: the model has no label {limits.label!r}", f"set classifier.label to one of {known}")
 
     def score(text: str) -> float:
-        found, probabilities = model.predict(" ".join(text.split()), k=len(labels))
-        scores: dict[str, float] = dict(zip(found, map(float, probabilities), strict=True))
-        return scores.get(str(limits.label), 0.0)
+        found, probabilities = model.predict(" ".join(text.split()), k=-1, threshold=-1.0)
+        return float(probabilities[found.index(limits.label)])
 
     return score
 
