@@ -49,6 +49,7 @@ def add(app: typer.Typer) -> None:
     group.command("tokens", epilog='Example: llmforge inspect tokens "naïve cafés" --tokenizer runs/demo')(tokens)
     group.command("data", epilog="Example: llmforge inspect data runs/demo --split val --rows 2")(data)
     group.command("dups", epilog="Example: llmforge inspect dups runs/demo --method minhash --pairs 3")(dups)
+    group.command("checkpoint", epilog="Example: llmforge inspect checkpoint runs/demo")(checkpoint)
     app.add_typer(group, name="inspect")
 
 
@@ -138,3 +139,18 @@ def dups(run: RunFolder, pairs: NumPairs = 5, method: Method = None, as_json: Js
         print_json({"removals": [removal_to_dict(removal) for removal in removals]})
     else:
         print_lines([line for removal in removals for line in removal_lines(removal)])
+
+
+def checkpoint(
+    path: Annotated[Path, typer.Argument(metavar="RUN_OR_CHECKPOINT", help="A run (its newest), or one checkpoint.")],
+    as_json: Json = False,
+) -> None:
+    """Prove a checkpoint against its hashes, and show what it holds."""
+    from llmforge.cli.checkpoint import checkpoint_lines, to_dict
+    from llmforge.train.inspection import find_checkpoint, inspect_checkpoint
+
+    facts = inspect_checkpoint(find_checkpoint(path))
+    if as_json:
+        print_json(to_dict(facts))
+    else:
+        print_lines(checkpoint_lines(facts))
