@@ -1,6 +1,6 @@
 """`llmforge dedup`."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -10,6 +10,13 @@ Data = Annotated[
     str | None,
     typer.Option("--data", metavar="PATH", help="JSONL or Parquet that never saw curate, instead of curate's output."),
 ]
+TargetRecall = Annotated[
+    float | None, typer.Option("--target-recall", help="Choose bands and rows that find this share of the pairs --at.")
+]
+At = Annotated[float, typer.Option("--at", help="The similarity that --target-recall speaks of.")]
+SelfCheck = Annotated[
+    bool, typer.Option("--self-check", help="Plant edited copies in a sample of the input, and say what is found.")
+]
 
 
 def add(app: typer.Typer) -> None:
@@ -18,11 +25,46 @@ def add(app: typer.Typer) -> None:
 
 
 @with_common
-def dedup(common: Common, data: Data = None, workers: Workers = None) -> None:
+def dedup(
+    common: Common,
+    data: Data = None,
+    workers: Workers = None,
+    target_recall: TargetRecall = None,
+    at: At = 0.8,
+    self_check: SelfCheck = False,
+) -> None:
     """Remove exact and near-duplicates, each one proven."""
     from llmforge.cli.call import resolve
+    from llmforge.cli.self_check import show_self_check
     from llmforge.cli.stages import stage_command
+    from llmforge.core import log
 
-    flags = {"dedup.data": ("--data", data), "run.workers": ("--workers", workers)}
+    flags: dict[str, tuple[str, Any]] = {"dedup.data": ("--data", data), "run.workers": ("--workers", workers)}
+    if target_recall is not None:
+        flags.update(_choose_bands(target_recall, at))
     call = resolve(common, flags)
+    minhash = call.settings.dedup.minhash
+    if self_check:
+        show_self_check(call)
+        return
+    if minhash is not None and not call.dry_run:  # a dry run says it among its notes
+        from llmforge.dedup.lsh import draw_curve
+
+        for line in draw_curve(minhash.bands, minhash.rows):
+            log.say(line)
     stage_command("dedup", call)
+
+
+def _choose_bands(recall: float, at: float) -> dict[str, tuple[str, Any]]:
+    """Bands and rows for a recall, as if they had been given on the command line.
+
+    Raises: SettingsError if no signature reaches it.
+    """
+    from llmforge.core.errors import SettingsError
+    from llmforge.dedup.lsh import choose_bands
+
+    try:
+        bands, rows = choose_bands(recall, at)
+    except ValueError as error:
+        raise SettingsError(f"--target-recall: {error}") from error
+    return {"dedup.minhash.bands": ("--target-recall", bands), "dedup.minhash.rows": ("--target-recall", rows)}

@@ -55,6 +55,8 @@ class DedupSection(Section):
     )
     exact: bool = Field(True, description="remove documents whose text is equal but for white space")
     minhash: MinHashSection | None = Field(MinHashSection(), description="null: no near-duplicates")
+    against: tuple[str, ...] = execution((), description="finished dedup folders: what is in them is not kept again")
+    keep_index: bool = Field(False, description="keep signatures and shingles, for a later batch's `against`")
     keep: tuple[Criterion, ...] = Field(
         ("source", "length"),
         description="which of several copies stays, the first criterion first: "

@@ -36,18 +36,18 @@ def read_removals(folder: Path, limit: int, method: str | None = None) -> Iterat
     Args:
         folder: the artifact, `runs/<run>/dedup`.
         limit: removals at most (count).
-        method: exact or minhash; None: both.
+        method: exact, url or minhash; None: both.
     Raises: InputError if a keeper is not where the removal says.
     """
     removals = _first_removals(folder, limit, method)
-    kept: dict[tuple[int, str], dict[str, Any]] = {}
-    for shard in sorted({removed["kept_shard"] for removed in removals}):
-        wanted = {removed["kept_id"] for removed in removals if removed["kept_shard"] == shard}
-        for document in read_objects(folder / "data" / f"{shard:05d}.jsonl.zst"):
+    kept: dict[tuple[Path, str], dict[str, Any]] = {}
+    for path in sorted({_shard_of_keeper(folder, removed) for removed in removals}):
+        wanted = {removed["kept_id"] for removed in removals if _shard_of_keeper(folder, removed) == path}
+        for document in read_objects(path):
             if document["id"] in wanted:
-                kept.setdefault((shard, document["id"]), document)
+                kept.setdefault((path, document["id"]), document)
     for removed in removals:
-        keeper = kept.get((removed["kept_shard"], removed["kept_id"]))
+        keeper = kept.get((_shard_of_keeper(folder, removed), removed["kept_id"]))
         if keeper is None:
             raise InputError(
                 f"{folder}: document {removed['id']} was removed in favour of {removed['kept_id']}, "
@@ -70,6 +70,11 @@ def mark_differences(one: str, two: str) -> tuple[list[Part], list[Part]]:
             if start < end:
                 parts[side].append(Part("".join(pieces[side][start:end]), kind != "equal"))
     return parts
+
+
+def _shard_of_keeper(folder: Path, removed: dict[str, Any]) -> Path:
+    """The file that holds the document that stays: of this artifact, or of an earlier one."""
+    return Path(removed["kept_in"] or folder, "data", f"{removed['kept_shard']:05d}.jsonl.zst")
 
 
 def _first_removals(folder: Path, limit: int, method: str | None) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from llmforge.dedup.words import U64, mix
 
 Similarity = TypeVar("Similarity", float, NDArray[np.float64])
 
+SIMILARITIES = (0.5, 0.6, 0.7, 0.8, 0.9)  # where the catch curve is told
 # In a bucket of m documents each is paired with the 8 that would be kept first and with the 8 before it, never
 # with all others: a million pages of one template stay a matter of 16 million pairs, not of 5 * 10**11.
 NUM_BEST = 8
@@ -39,7 +40,15 @@ def candidate_probability(similarity: Similarity, bands: int, rows: int) -> Simi
 
 def catch_curve(bands: int, rows: int) -> dict[float, float]:
     """The share of pairs that become candidates, at similarities from 0.5 to 0.9."""
-    return {similarity: candidate_probability(similarity, bands, rows) for similarity in (0.5, 0.6, 0.7, 0.8, 0.9)}
+    return {similarity: candidate_probability(similarity, bands, rows) for similarity in SIMILARITIES}
+
+
+def draw_curve(bands: int, rows: int) -> list[str]:
+    """The catch curve as lines of text, a bar for each similarity."""
+    lines = [f"{bands} bands x {rows} rows find, of the pairs at similarity"]
+    return lines + [
+        f"  {at}  {share:6.1%}  {'#' * round(40 * share)}" for at, share in catch_curve(bands, rows).items()
+    ]
 
 
 def choose_bands(recall: float, similarity: float, max_values: int = 512) -> tuple[int, int]:

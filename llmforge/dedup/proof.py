@@ -58,6 +58,7 @@ def prove(folder: Path, num_sampled: int = 500) -> Proof:
     manifest = read_manifest(folder)
     removed, similarities, owed = _read_removed(folder)
     kept = _check_keepers(folder, owed)
+    _check_earlier_keepers(folder)
     _check_counts(manifest, kept, removed, folder)
     settings = DedupSection.model_validate(manifest.settings, strict=False)
     # The catch curve speaks of Jaccard similarity; what containment should have found it cannot say.
@@ -86,7 +87,8 @@ def _read_removed(folder: Path) -> tuple[int, list[float], Counter[str]]:
     for path in sorted((folder / "removed").glob("*.jsonl.zst")):
         for removed in read_objects(path):
             count += 1
-            owed[removed["kept_id"]] += 1
+            if removed["kept_in"] is None:
+                owed[removed["kept_id"]] += 1
             if removed["method"] == "minhash":
                 similarities.append(removed["similarity"])
     return count, similarities, owed
@@ -106,6 +108,21 @@ def _check_keepers(folder: Path, owed: Counter[str]) -> int:
                 f"{folder}: {abs(balance)} {what} documents were removed in favour of {name} than it stands for", _HINT
             )
     return kept
+
+
+def _check_earlier_keepers(folder: Path) -> None:
+    """Hold removals in favour of earlier artifacts against the ids that stand in the shards they name."""
+    wanted: dict[Path, set[str]] = {}
+    for path in sorted((folder / "removed").glob("*.jsonl.zst")):
+        for removed in read_objects(path):
+            if removed["kept_in"] is not None:
+                shard = Path(removed["kept_in"], "data", f"{removed['kept_shard']:05d}.jsonl.zst")
+                wanted.setdefault(shard, set()).add(removed["kept_id"])
+    for shard, names in sorted(wanted.items()):
+        if missing := names - {document["id"] for document in read_objects(shard)}:
+            raise InputError(
+                f"{folder}: {min(missing)} should stand for removed documents, but is not in {shard}", _HINT
+            )
 
 
 def _check_counts(manifest: Manifest, kept: int, removed: int, folder: Path) -> None:

@@ -7,6 +7,7 @@ from llmforge.config.schema import Settings
 from llmforge.core.documents import Document
 from llmforge.core.records import BadRecord
 from llmforge.core.shards import read_documents
+from llmforge.dedup.earlier import open_earlier
 from llmforge.dedup.words import BLOCK_CHARS
 from llmforge.pipeline.document_files import find_document_files, read_document_file
 from llmforge.pipeline.inputs import Inputs, open_artifact
@@ -20,9 +21,10 @@ def find_inputs(settings: Settings, run_folder: Path) -> Inputs:
 
     Raises: InputError if they are missing.
     """
+    earlier = open_earlier(settings.dedup)
     if settings.dedup.data is not None:
-        return Inputs(files=find_document_files(settings.dedup.data))
-    return Inputs(artifacts=(("curate", open_artifact(run_folder, "curate")),))
+        return Inputs(files=find_document_files(settings.dedup.data), artifacts=earlier)
+    return Inputs(artifacts=(("curate", open_artifact(run_folder, "curate")), *earlier))
 
 
 def input_shards(context: Context) -> tuple[Shard, ...]:
@@ -37,6 +39,11 @@ def input_shards(context: Context) -> tuple[Shard, ...]:
         Shard(int(path.name.split(".")[0]), path.name, {"path": path.name}, path.stat().st_size)
         for path in artifact.files(_DATA)
     )
+
+
+def first_free(shards: tuple[Shard, ...]) -> int:
+    """The first number above those of some shards."""
+    return 1 + max((shard.index for shard in shards), default=-1)
 
 
 def read_shard(shard: Shard, context: Context) -> Iterator[Document | BadRecord]:

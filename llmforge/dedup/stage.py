@@ -33,7 +33,6 @@ from llmforge.pipeline.inputs import Inputs
 from llmforge.pipeline.stage import Step
 from llmforge.pipeline.warnings import check_bad_fraction, rule_warnings
 
-
 _GUARDED_DOCUMENTS = 20  # of a smaller source a large share is soon gone
 
 

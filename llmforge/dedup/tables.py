@@ -36,6 +36,8 @@ DECISION = np.dtype(
     ]
 )
 
+EARLIER = 0  # `order` of a document of an earlier artifact; those of this one have larger ones
+
 _ROW_BITS = 32
 _STREAM_ROWS = 1 << 20
 

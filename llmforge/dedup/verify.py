@@ -13,7 +13,7 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from llmforge.dedup.tables import Rows
+from llmforge.dedup.tables import EARLIER, Rows
 from llmforge.dedup.words import I64, U64
 
 Measure = Callable[[U64, U64], float]
@@ -99,6 +99,8 @@ def choose_keepers(
     candidates = dict(_candidates(documents, links.near))
     locations = documents["location"].tolist()
     for document in np.union1d(np.flatnonzero(copies["method"]), np.array([*candidates], dtype=np.int64)).tolist():
+        if documents["order"][document] == EARLIER:
+            continue
         if copies["method"][document] != Method.KEPT:
             _follow(verdicts, document, int(copies["first"][document]), int(copies["method"][document]))
             continue

@@ -117,8 +117,8 @@ def test_two_workers_write_the_same_bytes(run_dedup: RunDedup) -> None:
 def test_small_partitions_and_runs_give_the_same_bytes(run_dedup: RunDedup, monkeypatch: pytest.MonkeyPatch) -> None:
     shards = shards_of(make_corpus(6), 3)
     whole = tree(run_dedup(shards).folder)
-    monkeypatch.setattr("llmforge.dedup.steps.band._PARTITION_BYTES", 4000)
-    monkeypatch.setattr("llmforge.dedup.steps.cluster._PARTITION_NODES", 10)
+    monkeypatch.setattr("llmforge.dedup.steps.band.PARTITION_BYTES", 4000)
+    monkeypatch.setattr("llmforge.dedup.steps.cluster.PARTITION_NODES", 10)
     monkeypatch.setattr("llmforge.dedup.steps.sign._RUN_DOCUMENTS", 7)
     monkeypatch.setattr("llmforge.dedup.source.BLOCK_CHARS", 2000)
     monkeypatch.setattr("llmforge.dedup.tables._STREAM_ROWS", 5)
@@ -347,7 +347,9 @@ def test_a_dry_run_names_the_curve_and_the_disk(tmp_path: Path) -> None:
     (tmp_path / "in.jsonl").write_text(json.dumps({"text": "some words"}) + "\n")
     settings = Settings.model_validate({"dedup": {"data": str(tmp_path / "in.jsonl")}})
     lines = plan_stage(DEDUP, settings, tmp_path / "run")
-    assert any("14 bands x 8 rows" in line and "0.8: 92.4%" in line for line in lines)
+    assert any("14 bands x 8 rows" in line for line in lines)
+    assert "  0.8   92.4%  " + 37 * "#" in lines
+    assert any("memory at most" in line for line in lines)
     assert any("600 bytes a document" in line for line in lines)
     assert not (tmp_path / "run").exists()
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from llmforge.dedup.earlier import RECORDS
 from llmforge.dedup.exact import pair_copies
 from llmforge.dedup.lsh import candidate_pairs
 from llmforge.dedup.tables import NODE, RECORD, Rows, read_ranges, write_table
@@ -14,8 +15,7 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.records import read_records, sum_counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
-KINDS = ("texts", "urls", "bands")  # of the tables that step 1 writes
-_PARTITION_BYTES = 64 << 20  # keys are hashes, so equal ranges of them hold equal shares of the records
+PARTITION_BYTES = 64 << 20  # keys are hashes, so equal ranges of them hold equal shares of the records
 
 
 class BandStep:
@@ -25,8 +25,8 @@ class BandStep:
 
     def plan(self, context: Context) -> Plan:
         """One shard a range of keys; how many follows from the size of the records alone."""
-        num_bytes = sum(path.stat().st_size for kind in KINDS for path in runs(context, kind))
-        count = -(-num_bytes // _PARTITION_BYTES)
+        num_bytes = sum(path.stat().st_size for kind in RECORDS for path in runs(context, kind))
+        count = -(-num_bytes // PARTITION_BYTES)
         limits = [(index << 64) // count for index in range(count)] + [1 << 64] if count else []
         return Plan(
             tuple(
@@ -38,7 +38,7 @@ class BandStep:
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Write the pairs of a range of keys, and the documents that are in one."""
         low, high, counts = shard.work["low"], shard.work["high"], Counts()
-        texts, urls, bands = (read_ranges(runs(context, kind), RECORD, low, high, "key") for kind in KINDS)
+        texts, urls, bands = (read_ranges(runs(context, kind), RECORD, low, high, "key") for kind in RECORDS)
         exact, copied = pair_copies(texts)
         same_url, fetched_twice = pair_copies(urls)
         near, alike, num_skipped = candidate_pairs(bands)

@@ -16,7 +16,7 @@ from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
 _PAIRS = ("exact", "urls", "near")
-_PARTITION_NODES = 200_000
+PARTITION_NODES = 200_000
 
 
 class ClusterStep:
@@ -36,7 +36,7 @@ class ClusterStep:
         for kind in _PAIRS:
             for pairs in _stream(context, kind, PAIR):
                 components.link(pairs)
-        num_partitions = -(-len(components.locations) // _PARTITION_NODES)
+        num_partitions = -(-len(components.locations) // PARTITION_NODES)
         for kind in _PAIRS:
             _deal(context, kind, PAIR, "second", components, num_partitions)
         _deal(context, "nodes", NODE, "location", components, num_partitions)

@@ -8,11 +8,12 @@ from typing import Any
 from llmforge.core.documents import Document
 from llmforge.core.records import BadRecord
 from llmforge.core.shards import LineWriter, shard_writer
+from llmforge.dedup.earlier import earlier_shards, write_index
 from llmforge.dedup.ids import read_ids
 from llmforge.dedup.ranking import lacks
-from llmforge.dedup.source import input_shards, origin_of, read_shard
+from llmforge.dedup.source import first_free, input_shards, origin_of, read_shard
 from llmforge.dedup.steps.cluster import tables
-from llmforge.dedup.tables import DECISION, read_ranges, shard_range, shards_and_rows
+from llmforge.dedup.tables import DECISION, Rows, read_ranges, shard_range, shards_and_rows
 from llmforge.dedup.verify import Method
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
@@ -32,6 +33,7 @@ class Fate:
     similarity: float
     kept_id: str
     kept_shard: int
+    kept_in: str | None
 
 
 class FilterStep:
@@ -60,6 +62,9 @@ class FilterStep:
                 else:
                     shard_filter.keep(document, document.id, 1)
                 row += 1
+        if context.settings.dedup.keep_index:
+            decisions = _decisions(shard, context)
+            write_index(shard, context, decisions["location"][decisions["method"] != Method.KEPT])
         return shard_filter.counts
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -102,6 +107,7 @@ class _ShardFilter:
                 "id": document.id,
                 "kept_id": fate.kept_id,
                 "kept_shard": fate.kept_shard,
+                "kept_in": fate.kept_in,
                 "method": _NAMES[fate.method],
                 "similarity": fate.similarity,
                 "component": fate.component,
@@ -141,14 +147,15 @@ class _ShardFilter:
 
 def _fates(shard: Shard, context: Context) -> Iterator[Fate]:
     """What becomes of the documents of a shard that had candidates, in the order of the rows."""
-    paths = tables(context, "decisions", "verify")
-    decisions = read_ranges(paths, DECISION, *shard_range(shard.index), "location")
-    decisions = decisions[decisions["location"].argsort()]
+    decisions = _decisions(shard, context)
+    shards = input_shards(context)
+    earlier = {one.index: one.work for one in earlier_shards(context, first_free(shards))}
     _, rows = shards_and_rows(decisions["location"])
     kept_shards, _ = shards_and_rows(decisions["keeper"])
     kept_ids = read_ids(context, decisions["keeper"])
     components = read_ids(context, decisions["component"])
     for index, decision in enumerate(decisions):
+        kept_shard = int(kept_shards[index])
         yield Fate(
             row=int(rows[index]),
             component=components[index].decode("utf-8", "surrogatepass"),
@@ -156,5 +163,13 @@ def _fates(shard: Shard, context: Context) -> Iterator[Fate]:
             method=Method(decision["method"]),
             similarity=float(decision["similarity"]),
             kept_id=kept_ids[index].decode("utf-8", "surrogatepass"),
-            kept_shard=int(kept_shards[index]),
+            kept_shard=int(earlier[kept_shard]["stem"]) if kept_shard in earlier else kept_shard,
+            kept_in=earlier[kept_shard]["earlier"] if kept_shard in earlier else None,
         )
+
+
+def _decisions(shard: Shard, context: Context) -> Rows:
+    """What was decided of the documents of a shard that had candidates, in the order of the rows."""
+    paths = tables(context, "decisions", "verify")
+    decisions = read_ranges(paths, DECISION, *shard_range(shard.index), "location")
+    return decisions[decisions["location"].argsort()]

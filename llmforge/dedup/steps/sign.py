@@ -9,15 +9,17 @@ import xxhash
 
 from llmforge.config.dedup import DedupSection, MinHashSection
 from llmforge.core.documents import Document
+from llmforge.dedup.earlier import earlier_shards, take_earlier
 from llmforge.dedup.exact import keep_one_copy, normalise, text_key
 from llmforge.dedup.ids import IdWriter
-from llmforge.dedup.lsh import band_keys, catch_curve
+from llmforge.dedup.lsh import band_keys, catch_curve, draw_curve
+from llmforge.dedup.memory import predict_peak
 from llmforge.dedup.minhash import sign
 from llmforge.dedup.ranking import order_key
 from llmforge.dedup.shingle_sets import ShingleWriter
 from llmforge.dedup.shingles import Shingles
-from llmforge.dedup.source import input_shards, read_batches
-from llmforge.dedup.tables import RECORD, Rows, locate, write_table
+from llmforge.dedup.source import first_free, input_shards, read_batches
+from llmforge.dedup.tables import EARLIER, RECORD, Rows, locate, write_table
 from llmforge.dedup.units import shingle_documents
 from llmforge.dedup.urls import normalise_url, url_key
 from llmforge.pipeline.counts import Counts
@@ -43,12 +45,16 @@ class SignStep:
     name = "sign"
 
     def plan(self, context: Context) -> Plan:
-        """One shard an input file."""
-        return Plan(input_shards(context), tuple(_notes(context.settings.dedup)))
+        """One shard an input file, and one for every shard of earlier artifacts."""
+        shards = input_shards(context)
+        return Plan(shards + earlier_shards(context, first_free(shards)), tuple(_notes(context)))
 
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Write sorted runs of text records and band records, and the ids of the shard."""
         settings, counts = context.settings.dedup, Counts()
+        if "earlier" in shard.work:
+            take_earlier(shard, context)
+            return counts
         run, num_runs, row = Run(), 0, 0
         with IdWriter(context, shard) as ids, ShingleWriter(context, shard) as sets:
             for batch in read_batches(shard, context):
@@ -82,15 +88,16 @@ class SignStep:
         return {"catch_curve": {str(similarity): round(share, 4) for similarity, share in curve.items()}}
 
 
-def _notes(settings: DedupSection) -> Iterator[str]:
+def _notes(context: Context) -> Iterator[str]:
     """What --dry-run says of the settings."""
-    minhash = settings.minhash
-    if minhash is None:
-        return
-    curve = ", ".join(f"{at}: {share:.1%}" for at, share in catch_curve(minhash.bands, minhash.rows).items())
-    yield f"{minhash.bands} bands x {minhash.rows} rows find, of the pairs at similarity  {curve}"
-    record_bytes = RECORD.itemsize * (minhash.bands + settings.exact + settings.url)
-    yield f"disk   {record_bytes:,} bytes a document for signatures, until the stage is complete"
+    settings = context.settings.dedup
+    record_bytes = RECORD.itemsize * (settings.exact + settings.url)
+    if settings.minhash is not None:
+        yield from draw_curve(settings.minhash.bands, settings.minhash.rows)
+        record_bytes += RECORD.itemsize * settings.minhash.bands
+    shingles = " and 8 a word for shingles" if settings.minhash is not None else ""
+    yield f"disk   {record_bytes:,} bytes a document for signatures{shingles}, until the stage is complete"
+    yield f"memory at most {predict_peak(context, _RUN_DOCUMENTS) / 2**20:,.0f} MiB a process"
 
 
 def _text_records(batch: list[Document], normalised: list[str], locations: Rows, settings: DedupSection) -> Rows:
@@ -98,7 +105,8 @@ def _text_records(batch: list[Document], normalised: list[str], locations: Rows,
     keys = [text_key(text) for text in normalised]
     texts = np.empty(len(batch), dtype=RECORD)
     texts["key"], texts["text"] = np.array(keys, dtype=np.uint64).T
-    texts["order"] = np.array([order_key(document, settings) for document in batch], dtype=np.uint64)
+    orders = [max(order_key(document, settings), EARLIER + 1) for document in batch]
+    texts["order"] = np.array(orders, dtype=np.uint64)
     texts["name"] = [
         xxhash.xxh3_64_intdigest(document.id.encode("utf-8", "surrogatepass"), seed=key)
         for document, (key, _) in zip(batch, keys, strict=True)
