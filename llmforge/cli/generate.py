@@ -34,10 +34,12 @@ def generate(
     debug: Debug = False,
 ) -> None:
     """Write text with a trained model. A base model goes on from the prompt; it does not chat."""
-    from llmforge.generate.text import generate_text
+    from llmforge.generate.sampling import Sampling
+    from llmforge.generate.text import TextModel
 
     log.set_up(quiet=quiet, debug=debug)
-    text = generate_text(run, prompt, tokens, temperature=temperature, top_k=top_k, top_p=top_p, seed=seed)
+    sampling = Sampling(temperature, top_k, top_p, seed)
+    text = TextModel(run).write(prompt, tokens, sampling)
     if as_json:
         print_json({"prompt": prompt, "text": text, "seed": seed})
     else:

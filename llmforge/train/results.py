@@ -11,7 +11,8 @@ from llmforge.arch.params import count_parameters
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
 from llmforge.core.files import to_json, write_bytes
-from llmforge.generate.text import generate_text
+from llmforge.generate.sampling import Sampling
+from llmforge.generate.text import TextModel
 from llmforge.tokenize.token_store import TokenStore
 from llmforge.tokenize.tokenizer import Tokenizer, load_tokenizer
 from llmforge.train.baselines import document_texts, gzip_bits_per_byte, unigram_bits_per_byte
@@ -21,6 +22,7 @@ from llmforge.train.folder import TrainFolder
 _NUM_PROMPTED = 3
 _PROMPT_TOKENS = 12
 _SAMPLE_TOKENS = 80
+_TEMPERATURE, _TOP_P = 0.8, 0.95
 
 
 def final_results(settings: Settings, arch: Architecture, position: Position, folder: TrainFolder) -> dict[str, Any]:
@@ -73,10 +75,11 @@ def write_samples(settings: Settings, folder: TrainFolder) -> list[Path]:
     """
     store = settings.run_folder / "tokenize"
     prompts = ["", *_beginnings(TokenStore.open(store, "val"), load_tokenizer(store))]
-    samples = [
-        {"prompt": prompt, "seed": seed, "text": generate_text(settings.run_folder, prompt, _SAMPLE_TOKENS, seed=seed)}
-        for seed, prompt in enumerate(prompts)
-    ]
+    model = TextModel(settings.run_folder)
+    samples = []
+    for seed, prompt in enumerate(prompts):
+        text = model.write(prompt, _SAMPLE_TOKENS, Sampling(_TEMPERATURE, top_p=_TOP_P, seed=seed))
+        samples.append({"prompt": prompt, "seed": seed, "text": text})
     write_bytes(folder.samples, b"".join(to_json(sample) + b"\n" for sample in samples))
     return [folder.samples]
 

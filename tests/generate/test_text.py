@@ -9,7 +9,8 @@ from llmforge.config.model import ModelSection
 from llmforge.core.errors import InputError, SettingsError
 from llmforge.core.files import write_json
 from llmforge.core.hashing import hash_file
-from llmforge.generate.text import generate_text
+from llmforge.generate.sampling import Sampling
+from llmforge.generate.text import TextModel
 from llmforge.model.init import initialise
 from llmforge.model.transformer import Transformer
 from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer
@@ -41,27 +42,30 @@ def save_run(folder, vocab_size=257):
 
 
 def test_text_goes_on_from_the_prompt_and_the_seed_decides_it(tmp_path):
-    run = save_run(tmp_path)
-    text = generate_text(run, "import os", 30, seed=1)
+    model = TextModel(save_run(tmp_path))
+    text = model.write("import os", 30, Sampling(seed=1))
     assert text.startswith("import os")
     assert len(text) > len("import os")
-    assert generate_text(run, "import os", 30, seed=1) == text
-    assert generate_text(run, "import os", 30, seed=2) != text
+    assert model.write("import os", 30, Sampling(seed=1)) == text
+    assert model.write("import os", 30, Sampling(seed=2)) != text
 
 
 def test_an_empty_prompt_starts_a_document_and_shows_no_end_token(tmp_path):
-    text = generate_text(save_run(tmp_path), "", 20, temperature=1.0, top_p=None)
+    text = TextModel(save_run(tmp_path)).write("", 20, Sampling())
     assert text
     assert EOS_TOKEN not in text
 
 
 def test_a_rebuilt_tokenizer_is_refused(tmp_path):
     with pytest.raises(InputError, match="the model has 300 tokens, and the tokenizer of this run has 257"):
-        generate_text(save_run(tmp_path, vocab_size=300), "a", 5)
+        TextModel(save_run(tmp_path, vocab_size=300))
 
 
-def test_a_value_out_of_range_is_refused_before_anything_is_read(tmp_path):
-    with pytest.raises(SettingsError, match="temperature is -1"):
-        generate_text(tmp_path / "nowhere", "a", temperature=-1)
+def test_a_run_without_a_checkpoint_is_refused(tmp_path):
     with pytest.raises(InputError, match="no whole checkpoint"):
-        generate_text(tmp_path / "nowhere", "a")
+        TextModel(tmp_path / "nowhere")
+
+
+def test_a_value_out_of_range_is_refused():
+    with pytest.raises(SettingsError, match="temperature is -1"):
+        Sampling(temperature=-1)
