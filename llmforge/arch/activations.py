@@ -25,7 +25,7 @@ class Numbers:
     Attributes:
         precision: of the matrix products.
         autocast: whether bf16 products stand in an fp32 model; otherwise the whole model is cast.
-        max_logits: logits that the loss holds at a time (count); None: all of them.
+        max_logits: logits that the loss holds at a time (count); None: all, which are held as the head made them, too.
         keeps_scores: whether attention is made out of matrix products, as in bf16 on a CPU, and keeps its scores.
     """
 
@@ -139,7 +139,7 @@ def working_bytes(
 
 
 def loss_bytes(arch: Architecture, tokens: int, numbers: Numbers, parts: int = 1) -> float:
-    """Bytes of the last norm, the logits, their logarithms and their gradient, of one piece of the batch.
+    """Bytes of the last norm, and of the logits, their logarithms and their gradient, or of the head's gradient.
 
     Args:
         arch: the model.
@@ -147,7 +147,12 @@ def loss_bytes(arch: Architecture, tokens: int, numbers: Numbers, parts: int = 1
         numbers: what it computes with.
         parts: tensor ranks that each take a part of the vocabulary (count), which makes one more copy of the logits.
     """
-    logits = min(tokens * arch.vocab_size, numbers.max_logits or tokens * arch.vocab_size) / parts
-    own = BF16 if numbers.precision == "bf16" else 0  # the head's own result, before the loss turns it into fp32
-    copies = 3 if parts == 1 else 4
-    return tokens * arch.dim * (numbers.stream + numbers.width) + logits * (copies * FP32 + own)
+    every = tokens * arch.vocab_size
+    logits = min(every, numbers.max_logits or every) / parts
+    is_chunked = logits * parts < every
+    gradient = arch.vocab_size * arch.dim * numbers.stream / parts  # of the head, on its way to be added up
+    own = BF16 if numbers.precision == "bf16" else 0
+    softmax = logits * (3 if parts == 1 else 4) * FP32 + (gradient if is_chunked else 0)
+    product = logits * (FP32 + own) + gradient * (2 if is_chunked else 1)
+    whole = logits * own if numbers.max_logits is None else 0
+    return tokens * arch.dim * (numbers.stream + numbers.width) + whole + max(softmax, product)

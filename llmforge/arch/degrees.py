@@ -7,6 +7,9 @@ from llmforge.arch.architecture import Architecture
 from llmforge.arch.memory import Layout
 from llmforge.config.problems import Problem
 
+TWO_CHUNKS = ("interleaved_1f1b", "zero_bubble")
+"""Schedules of a pipeline that give each rank two chunks of layers."""
+
 _TENSOR, _PIPELINE = ("train", "parallel", "tensor"), ("train", "parallel", "pipeline")
 
 
@@ -39,14 +42,15 @@ def check(
         arch: the model.
         world: processes (count).
         batch: of one step.
-        schedule: a pipeline's: "gpipe", "1f1b", or "interleaved_1f1b", which cuts twice as many stages.
+        schedule: a pipeline's: "gpipe", "1f1b", or one of `TWO_CHUNKS`, which cut twice as many stages.
         sequence_parallel: whether tensor ranks split the sequence between the layers they split.
     """
-    stages = layout.pipeline * (2 if schedule == "interleaved_1f1b" and layout.pipeline > 1 else 1)
+    stages = layout.pipeline * (2 if schedule in TWO_CHUNKS and layout.pipeline > 1 else 1)
     return [
         *_world(layout, world),
         *_tensor(layout.tensor, arch, sequence_parallel),
         *_pipeline(layout, stages, arch, batch, schedule),
+        *_zero_bubble(layout, schedule),
         *_batch(layout, arch, batch),
     ]
 
@@ -112,7 +116,7 @@ def _pipeline(layout: Layout, stages: int, arch: Architecture, batch: Batch, sch
     if rest or schedule == "gpipe" or layout.micro_batches == 1:
         return  # an uneven batch is told by itself; plain model parallelism takes any number
     needed = stages if schedule == "1f1b" else layout.pipeline
-    if micro_batches < needed or (schedule == "interleaved_1f1b" and micro_batches % layout.pipeline):
+    if micro_batches < needed or (schedule in TWO_CHUNKS and micro_batches % layout.pipeline):
         unit = arch.context * layout.replicate * layout.shard * batch.micro_sequences * layout.pipeline
         near = sorted({max(1, batch.tokens // unit) * unit, (batch.tokens // unit + 1) * unit})
         yield Problem(
@@ -120,6 +124,16 @@ def _pipeline(layout: Layout, stages: int, arch: Architecture, batch: Batch, sch
             f"{micro_batches} micro-batches a step do not fill the schedule {schedule} of {layout.pipeline} pipeline "
             f"ranks, which takes {'at least' if schedule == '1f1b' else 'a multiple of'} {needed}",
             f"set it to {_either(near)}, or train.micro_batch_sequences lower",
+        )
+
+
+def _zero_bubble(layout: Layout, schedule: str) -> Iterator[Problem]:
+    if schedule == "zero_bubble" and layout.pipeline > 1 and layout.world > layout.pipeline:
+        yield Problem(
+            ("train", "parallel", "schedule"),
+            "zero_bubble computes gradients of inputs and of weights apart from each other, which the hooks of DDP, "
+            "FSDP and tensor-parallel layers miss",
+            "set it to interleaved_1f1b, or use --strategy pipeline",
         )
 
 

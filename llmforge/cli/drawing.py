@@ -1,4 +1,4 @@
-"""`--plots FOLDER`: whether there is something to draw, and where it went."""
+"""`--plots FOLDER` and `--trace`: whether there is something to draw or trace, and where the plots went."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -24,6 +24,16 @@ def check_plots(folder: Path | None, without: Mapping[str, bool]) -> None:
     from llmforge.report.figures import check_matplotlib
 
     check_matplotlib()
+
+
+def check_trace(asked: bool, without: Mapping[str, bool]) -> None:
+    """Refuse `--trace` beside an option that plans no run.
+
+    Raises: SettingsError naming the option.
+    """
+    for option, given in without.items():
+        if asked and given:
+            raise SettingsError(f"--trace: {option} plans no run to trace", f"leave out --trace or {option}")
 
 
 def say_plots(files: Iterable[Path]) -> None:

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 import typer
 from typer.core import TyperGroup
 
-from llmforge.cli.options import Json, RunFolder
+from llmforge.cli.options import Json, RunFolder, Trace
 from llmforge.cli.output import print_json, print_lines
 
 _HELP = ("-h", "--help")
 Model = Annotated[str, typer.Argument(metavar="PRESET_OR_CONFIG", help="A preset, such as gpt2, or a settings file.")]
+Sequences = Annotated[int, typer.Option("--sequences", min=1, help="With --trace: sequences in one forward pass.")]
 TextOrRun = Annotated[str, typer.Argument(metavar="TEXT_OR_RUN", help="A text, or a run's folder.")]
 WithTokenizer = Annotated[
     Path | None,
@@ -64,16 +65,18 @@ def run(run: RunFolder, as_json: Json = False) -> None:
         print_lines(overview(run, manifests))
 
 
-def params(model: Model, as_json: Json = False) -> None:
+def params(model: Model, trace: Trace = False, sequences: Sequences = 4, as_json: Json = False) -> None:
     """Count a model's parameters, matrix by matrix."""
     from llmforge.arch.explain import inspect_parameters
     from llmforge.cli.parameters import find_architecture, parameter_lines
+    from llmforge.cli.tracing import trace as trace_memory
 
     inspection = inspect_parameters(find_architecture(model))
+    line, traced = trace_memory(inspection.arch, sequences, "fp32") if trace else ("", {})
     if as_json:
-        print_json({"model": model, **inspection.to_dict()})
+        print_json({"model": model, **inspection.to_dict(), **traced})
     else:
-        print_lines(parameter_lines(model, inspection))
+        print_lines([*parameter_lines(model, inspection), *(["", line] if trace else [])])
 
 
 def tokens(

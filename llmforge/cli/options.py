@@ -34,6 +34,9 @@ Debug = Annotated[bool, typer.Option("--debug", help="More detail, and traceback
 Plots = Annotated[
     Path | None, typer.Option("--plots", metavar="FOLDER", help="Draw it as PNG files there; needs matplotlib.")
 ]
+Trace = Annotated[
+    bool, typer.Option("--trace", help="Trace the memory of a step with fake tensors, beside the closed form.")
+]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run's folder, such as runs/demo.")]
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from llmforge.cli.options import Common, Plots, with_common
+from llmforge.cli.options import Common, Plots, Trace, with_common
 
 Fit = Annotated[
     Path | None,
@@ -35,13 +35,16 @@ def plan_scaling(
     check: Check = None,
     design: Design = None,
     plots: Plots = None,
+    trace: Trace = False,
 ) -> None:
     """Plan a training from a budget, a size or the tokens at hand."""
     from llmforge.cli.call import resolve
-    from llmforge.cli.drawing import check_plots
+    from llmforge.cli.drawing import check_plots, check_trace
 
     call = resolve(common)
-    check_plots(plots, {"--check": check is not None, "--design": design is not None})
+    others = {"--fit": fit is not None, "--check": check is not None, "--design": design is not None}
+    check_plots(plots, {name: given for name, given in others.items() if name != "--fit"})
+    check_trace(trace, others)
     if fit is not None:
         from llmforge.cli.fitting import fit_command
 
@@ -57,4 +60,4 @@ def plan_scaling(
     else:
         from llmforge.cli.planning import plan_command
 
-        plan_command(call, plots)
+        plan_command(call, plots, trace=trace)

@@ -1,6 +1,7 @@
 """What runs cannot tell about a law: warnings with their numbers."""
 
 import math
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,8 @@ _MIN_FLOOR = 0.05
 _MAX_DECADES = 3.0
 _WIDE = 2.0
 _MIN_SPREAD = 3.0
+# So many lengths of one size are seldom trained one by one.
+_MANY_LENGTHS = 10
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ def find_warnings(
         sizes = [getattr(run, name) for run in runs]
         if max(sizes) < _MIN_SPREAD * min(sizes):
             yield f"the runs span only {min(sizes):.3g} to {max(sizes):.3g} {name}: the power of {name} is a guess"
+    size, lengths = Counter(run.params for run in runs).most_common(1)[0]
+    if lengths >= _MANY_LENGTHS:
+        yield (
+            f"{lengths} runs have {size:.4g} params: if they are checkpoints of one training, their rate had not "
+            "fallen yet, and they are not independent; both mislead the fit and narrow its intervals"
+        )
     decades = math.log10(budget / max(run.flops for run in runs))
     if decades > _MAX_DECADES:
         yield f"{budget:.3g} FLOPs is {decades:.1f} decades beyond the largest run; a small error there is a large one"

@@ -6,7 +6,7 @@ point is polished, and the scan serves every resample of the bootstrap.
 Source: Muennighoff et al. 2023, section 3.1 and appendix A.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +20,7 @@ from llmforge.plan_scaling.solver import Array, huber
 _SCANNED = (0.5, 1e4, 80)
 _PERCENTILES = (10, 90)
 _WIDE = 2.0
+_PUBLISHED = {"tokens": TOKEN_HALF_LIFE, "params": PARAM_HALF_LIFE}
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,7 @@ def fit_half_lives(
     ends = np.percentile(resampled, _PERCENTILES, axis=0).T
     intervals = {name: (float(low), float(high)) for name, (low, high) in zip(("tokens", "params"), ends, strict=True)}
     published = float(losses(np.array([[TOKEN_HALF_LIFE, PARAM_HALF_LIFE]])).sum())
-    warnings = tuple(
-        _weak(name, *interval) for name, interval in intervals.items() if interval[1] > _WIDE * interval[0]
-    )
+    warnings = tuple(warning for name, interval in intervals.items() for warning in _warnings(name, *interval))
     return HalfLives(float(best[0]), float(best[1]), value, published, intervals, warnings)
 
 
@@ -101,9 +100,16 @@ def _polish(start: Array, losses: Callable[[Array], Array]) -> tuple[Array, floa
     return np.exp(found.x), float(found.fun)
 
 
-def _weak(name: str, low: float, high: float) -> str:
-    end = "beyond every repetition that was tried" if high >= _SCANNED[1] else f"{high:.3g}"
-    return (
-        f"the half-life of {name} is weakly identified, {low:.3g} to {end}: half-lives of tokens and of parameters "
-        "stand in for each other in these runs"
-    )
+def _warnings(name: str, low: float, high: float) -> Iterator[str]:
+    """What an interval does not say by itself."""
+    if high > _WIDE * low:
+        end = "beyond every repetition that was tried" if high >= _SCANNED[1] else f"{high:.3g}"
+        yield (
+            f"the half-life of {name} is weakly identified, {low:.3g} to {end}: half-lives of tokens and of parameters "
+            "stand in for each other in these runs"
+        )
+    if not low <= _PUBLISHED[name] <= high:
+        yield (
+            f"the published half-life of {name}, {_PUBLISHED[name]:.3g}, is outside {low:.3g} to {high:.3g}: it rests "
+            "on another law of fresh data, and the interval takes the law fitted here as certain"
+        )

@@ -90,6 +90,18 @@ def test_micro_batches_fill_the_schedule():
     assert check(Layout(pipeline=4, micro_batches=3), GPT2, 4, Batch(3 * 1024, 1), schedule="gpipe") == []
 
 
+def test_zero_bubble_has_two_chunks_a_rank_and_no_other_axis():
+    batch = Batch(8 * 1024, 1)
+    alone = Layout(pipeline=4, micro_batches=8)
+    assert check(alone, GPT2, 4, batch, schedule="zero_bubble") == []
+    (problem,) = check(Layout(pipeline=8, micro_batches=8), GPT2, 8, batch, schedule="zero_bubble")
+    assert problem.what == "16 pipeline stages, and the model has 12 layers"
+    for other in ({"replicate": 2}, {"shard": 2}, {"tensor": 2}):
+        (problem,) = check(replace(alone, **other), GPT2, 8, batch, schedule="zero_bubble")
+        assert problem.what.startswith("zero_bubble computes gradients of inputs and of weights apart")
+        assert problem.hint == "set it to interleaved_1f1b, or use --strategy pipeline"
+
+
 def test_a_batch_that_does_not_come_out_even_names_the_nearest():
     (problem,) = check(Layout(shard=3), GPT2, 3, Batch(8 * 1024, 2))
     assert problem.what == "8,192 tokens a step are no multiple of 2 sequences x 1024 tokens x 3 data ranks = 6,144"
