@@ -45,7 +45,7 @@ class Sharding:
         dim = self.split_dim(name)
         part = full if dim is None or self._ranks is None else self._ranks.part(full, dim)
         if not isinstance(parameter, DTensor):
-            return part
+            return part.contiguous()  # a fused optimizer reads a state's memory from end to end
         part = part.to(parameter.device)
         return distribute_tensor(part, parameter.device_mesh, parameter.placements, src_data_rank=None)
 
