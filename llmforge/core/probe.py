@@ -88,3 +88,13 @@ def processor_flags() -> frozenset[str]:
 def has_nvidia_driver() -> bool:
     """Whether the operating system shows an NVIDIA device, whatever torch was built for."""
     return platform.system() == "Linux" and Path("/proc/driver/nvidia/version").exists()
+
+
+def gpu_memory_bytes() -> int | None:
+    """Memory of this machine's smallest NVIDIA GPU, asked of its driver (bytes); None if that has no answer."""
+    command = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.split()
+        return min(int(mebibytes) for mebibytes in answer) * 2**20
+    except (OSError, ValueError, subprocess.SubprocessError):
+        return None
