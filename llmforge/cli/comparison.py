@@ -7,7 +7,7 @@ from llmforge.cli.call import Call
 from llmforge.cli.output import duration, print_json, print_lines, size, table
 from llmforge.core import log
 from llmforge.core.errors import DivergedError, SettingsError
-from llmforge.parallel.parity import STRATEGIES, TOLERANCES, ParityRow, run_parity, shrink
+from llmforge.parallel.parity import CASES, TOLERANCES, ParityRow, run_parity, shrink
 from llmforge.train.plan import resolve_model
 
 _COLUMNS = ("loss", "gradients", "grad_norm", "sgd", "adamw")
@@ -18,9 +18,9 @@ def compare_strategies(call: Call, processes: Sequence[int] | None) -> None:
 
     Raises: SettingsError for a number of processes that nothing is compared on; DivergedError if a figure misses.
     """
-    worlds = processes or tuple(STRATEGIES)
-    if unknown := [size for size in worlds if size not in STRATEGIES]:
-        allowed = ", ".join(map(str, STRATEGIES))
+    worlds = processes or tuple(CASES)
+    if unknown := [size for size in worlds if size not in CASES]:
+        allowed = ", ".join(map(str, CASES))
         raise SettingsError(f"--processes is {unknown[0]}; allowed: {allowed}", "give one of them, or leave it out")
     arch = resolve_model(call.settings)
     small = shrink(arch)
@@ -46,9 +46,10 @@ def parity_table(rows: Sequence[ParityRow]) -> list[str]:
     lines = [[*header, "state / rank", "time", ""]]
     for row in rows:
         figures = [f"{getattr(row, column):.1e}" for column in _COLUMNS]
-        memory = "-" if row.state_bytes is None else size(row.state_bytes)
         verdict = f"misses: {', '.join(row.misses)}" if row.misses else "agrees"
-        lines.append([row.strategy, str(row.processes), *figures, memory, duration(row.seconds), verdict])
+        lines.append(
+            [row.strategy, str(row.processes), *figures, size(row.state_bytes), duration(row.seconds), verdict]
+        )
     limits = [f"{TOLERANCES[column]:.0e}" if column in TOLERANCES else "shown" for column in _COLUMNS]
     lines.append(["allowed", "", *limits, "", "", ""])
     return table(lines)

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from llmforge.config.base import Section, execution
 
 
@@ -12,8 +14,8 @@ class ParallelSection(Section):
     shard: int | None = execution(None, ge=1, description="ranks that share weights, gradients and optimizer (FSDP)")
     tensor: int | None = execution(None, ge=1, description="ranks that split each layer by heads and units")
     pipeline: int | None = execution(None, ge=1, description="ranks that split the model by layers")
-    schedule: Literal["gpipe", "1f1b", "interleaved_1f1b"] = execution(
-        "1f1b", description="order of a pipeline's passes; interleaved_1f1b gives each rank two chunks of layers"
+    schedule: Literal["gpipe", "1f1b", "interleaved_1f1b", "zero_bubble"] = execution(
+        "1f1b", description="order of a pipeline's passes; the last two give each rank two chunks of layers"
     )
     reshard_after_forward: bool = execution(
         True, description="drop FSDP's gathered weights after the forward pass, and gather them again for the backward"
@@ -27,3 +29,10 @@ class ParallelSection(Section):
     activation_checkpointing: Literal["none", "full", "selective"] = execution(
         "none", description="what the backward pass computes again: nothing, blocks, or all but their matrix products"
     )
+
+    @model_validator(mode="after")
+    def _zero_bubble_keeps_its_activations(self) -> "ParallelSection":
+        """Refuse what computes a block again in the middle of a backward pass that is taken apart."""
+        if self.schedule == "zero_bubble" and self.activation_checkpointing != "none":
+            raise ValueError("zero_bubble does not go with activation_checkpointing; use interleaved_1f1b, or none")
+        return self

@@ -8,6 +8,7 @@ from pathlib import Path
 from llmforge.config.schema import Settings
 from llmforge.core import log
 from llmforge.core.errors import SettingsError
+from llmforge.parallel.zero_config import STAGES, require_deepspeed
 from llmforge.train.placement import choose_layout
 from llmforge.train.plan import resolve_model
 from llmforge.train.status import launched_rank
@@ -18,7 +19,8 @@ __all__ = ["choose_processes", "count_gpus", "launched_rank"]
 def choose_processes(settings: Settings) -> tuple[str, int]:
     """The strategy's name and the number of processes; what was left open is decided and told.
 
-    Raises: SettingsError if strategy, degrees, batch and number of processes do not fit, before any is started.
+    Raises: before any is started, SettingsError if strategy, degrees, batch and number of processes do not fit, and
+        MachineError if the strategy's library is missing.
     """
     train, num_gpus = settings.train, count_gpus()
     if train.nodes > 1:
@@ -31,6 +33,8 @@ def choose_processes(settings: Settings) -> tuple[str, int]:
     if train.nproc is None and num_processes > 1:
         log.decided("processes", num_processes, f"this machine has {num_gpus} GPUs and train.nproc is not set")
     strategy, _, reason = choose_layout(settings, resolve_model(settings), num_processes)
+    if strategy in STAGES:
+        require_deepspeed()
     if train.strategy == "auto" and num_processes > 1:
         log.decided("strategy", strategy, reason)
     return strategy, num_processes

@@ -2,10 +2,15 @@
 
 A model of the given family, small, starts from the same bits everywhere. Batches have uneven numbers of valid tokens
 and are split into micro-batches; clipping is active in the training runs. Each world is started once.
+
+Gradients and losses are held to fp32's rounding. Weights after many steps cannot be: training amplifies rounding (in
+fp64 the same runs agree to 1e-14). They are judged by how far they moved, and one process that takes its micro-batches
+backwards stands in the table as the measure of what another order of summation does by itself.
 """
 
+import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -23,19 +28,53 @@ from llmforge.parallel.process_group import World
 from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import IGNORE, BuildOptimizer, MicroBatch, Strategy
 
-STRATEGIES: dict[int, tuple[str, ...]] = {
-    2: ("ddp", "fsdp", "model", "pipeline", "tensor", "zero1", "zero2", "zero3"),
-    4: ("fsdp", "pipeline", "tensor", "2d"),
-    8: ("2d", "3d"),
-}
-"""What is compared on each number of processes."""
+_SLICED = {"sequence_parallel": True, "vocabulary_parallel_loss": True}
+_OFFLOAD3 = {"offload_optimizer": True, "offload_parameters": True}
 
-TOLERANCES = {"loss": 1e-5, "gradients": 1e-5, "grad_norm": 1e-5, "sgd": 1e-5}
+CASES: dict[int, dict[str, dict[str, Any]]] = {
+    2: {
+        "ddp": {"strategy": "ddp"},
+        "fsdp": {"strategy": "fsdp"},
+        "model": {"strategy": "model"},
+        "pipeline gpipe": {"strategy": "pipeline", "parallel": {"schedule": "gpipe"}},
+        "pipeline 1f1b": {"strategy": "pipeline"},
+        "pipeline interleaved": {"strategy": "pipeline", "parallel": {"schedule": "interleaved_1f1b"}},
+        "pipeline zero bubble": {"strategy": "pipeline", "parallel": {"schedule": "zero_bubble"}},
+        "tensor": {"strategy": "tensor"},
+        "tensor sliced": {"strategy": "tensor", "parallel": _SLICED},
+        "zero1": {"strategy": "zero1"},
+        "zero2": {"strategy": "zero2"},
+        "zero3": {"strategy": "zero3"},
+        "zero3 recompute": {"strategy": "zero3", "parallel": {"activation_checkpointing": "full"}},
+        "zero2 offload": {"strategy": "zero2", "zero": {"offload_optimizer": True}},
+        "zero3 offload": {"strategy": "zero3", "zero": _OFFLOAD3},
+    },
+    4: {
+        "fsdp": {"strategy": "fsdp"},
+        "fsdp hybrid": {"strategy": "fsdp", "parallel": {"replicate": 2}},
+        "pipeline 1f1b": {"strategy": "pipeline"},
+        "tensor": {"strategy": "tensor"},
+        "2d": {"strategy": "2d"},
+        "2d data x tensor": {"strategy": "2d", "parallel": {"shard": 2, "tensor": 2, **_SLICED}},
+        "2d data x pipeline": {"strategy": "2d", "parallel": {"replicate": 2, "pipeline": 2}},
+        "zero3": {"strategy": "zero3"},
+    },
+    8: {
+        "2d": {"strategy": "2d"},
+        "3d": {"strategy": "3d"},
+        "3d sliced": {"strategy": "3d", "parallel": _SLICED},
+    },
+}
+"""What is compared on each number of processes: a row's name, and what the settings' train section says."""
+
+TOLERANCES = {"loss": 1e-5, "gradients": 1e-5, "grad_norm": 1e-5, "sgd": 1e-3}
 """Largest deviations; AdamW's weights have none, as it divides small gradients by small gradients."""
 
 NUM_STEPS = 20
+_ADAM_STEPS = 10
 _SEQUENCES, _ACCUMULATION, _CONTEXT, _VOCAB, _SEED = 16, 4, 32, 128, 7
 _MAX_GRAD_NORM = 0.5
+_BACKWARDS = "single, backwards"
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -47,9 +86,10 @@ class Measured:
     gradients: Arrays
     grad_norm: float
     losses: list[float]
+    start: Arrays
     sgd: Arrays
     adamw: Arrays
-    state_bytes: int | None
+    state_bytes: int
     seconds: float
 
 
@@ -63,8 +103,9 @@ class ParityRow:
         gradients: largest difference of a raw gradient tensor, of the larger of its norm and a thousandth of the
             global norm.
         grad_norm: relative difference of the global norm, before clipping.
-        sgd, adamw: largest difference of a weight after all steps.
-        state_bytes: weights, gradients and optimizer states of the fullest rank (bytes); None where not counted.
+        sgd, adamw: largest difference of a weight tensor after all steps, of the larger of the distance that it moved
+            and a thousandth of the distance that all of them moved.
+        state_bytes: weights, gradients and optimizer states of the fullest rank (bytes).
         seconds: that all of it took.
     """
 
@@ -75,7 +116,7 @@ class ParityRow:
     grad_norm: float
     sgd: float
     adamw: float
-    state_bytes: int | None
+    state_bytes: int
     seconds: float
 
     @property
@@ -89,20 +130,25 @@ def run_parity(arch: Architecture, worlds: Sequence[int], *, timeout_s: float = 
 
     Args:
         arch: the model, of which `shrink` makes a small one.
-        worlds: numbers of processes, keys of `STRATEGIES`.
+        worlds: numbers of processes, keys of `CASES`.
         timeout_s: for each world.
 
-    Returns: a row a strategy, after the row of one process itself.
+    Returns: a row a strategy, after those of one process itself, and of one that takes its micro-batches backwards.
     Raises: MachineError if a process fails or the time is over.
     """
     small = shrink(arch)
-    expected = run_in_processes(measure_all, 1, ["single"], small, timeout_s=timeout_s)[0]["single"]
-    rows = [_compare("single", 1, [expected], expected)]
+    alone: dict[str, dict[str, Any]] = {"single": {"strategy": "single"}, _BACKWARDS: {"strategy": "single"}}
+    one = run_in_processes(measure_all, 1, alone, small, timeout_s=timeout_s)[0]
+    rows = [_compare(name, 1, [one[name]], one["single"]) for name in alone]
     for size in worlds:
-        names = [name for name in STRATEGIES[size] if not name.startswith("zero") or find_spec("deepspeed")]
-        ranks = run_in_processes(measure_all, size, names, small, timeout_s=timeout_s)
-        rows += [_compare(name, size, [rank[name] for rank in ranks], expected) for name in names]
+        cases = {name: train for name, train in CASES[size].items() if not name.startswith("zero") or _has_deepspeed()}
+        ranks = run_in_processes(measure_all, size, cases, small, timeout_s=timeout_s)
+        rows += [_compare(name, size, [rank[name] for rank in ranks], one["single"]) for name in cases]
     return rows
+
+
+def _has_deepspeed() -> bool:
+    return find_spec("deepspeed") is not None
 
 
 def shrink(arch: Architecture) -> Architecture:
@@ -125,42 +171,46 @@ def shrink(arch: Architecture) -> Architecture:
     )
 
 
-def measure_all(world: World, names: Sequence[str], arch: Architecture) -> dict[str, Measured]:
-    """All strategies of one world, one after the other."""
-    return {name: measure(world, name, arch) for name in names}
+def measure_all(world: World, cases: Mapping[str, Mapping[str, Any]], arch: Architecture) -> dict[str, Measured]:
+    """All cases of one world, one after the other."""
+    return {name: measure(world, train, arch, backwards=name == _BACKWARDS) for name, train in cases.items()}
 
 
-def measure(world: World, name: str, arch: Architecture) -> Measured:
-    """Raw gradients of a first step, and two short trainings."""
+def measure(world: World, train: Mapping[str, Any], arch: Architecture, *, backwards: bool = False) -> Measured:
+    """Raw gradients of a first step, and two short trainings.
+
+    Args:
+        world: this process among the others.
+        train: the settings of the train section.
+        arch: the small model.
+        backwards: take the micro-batches of a step in the opposite order.
+    """
     start_s = time.perf_counter()
-    strategy = _prepared(world, name, arch, _sgd, max_grad_norm=1e9)
-    result = strategy.forward_backward(_share(strategy, 0), seed=0)
-    keep = world.rank == 0
-    gradients = _arrays(strategy.gradients(), keep)
+    order = -1 if backwards else 1
+    strategy = _prepared(world, train, arch, _sgd)
+    start = _arrays(strategy.full_state(), world)
+    result = strategy.forward_backward(_share(strategy, 0)[::order], seed=0)
+    gradients = _arrays(strategy.gradients(), world)
     strategy.discard()
-    sgd_losses, _, sgd = _train(_prepared(world, name, arch, _sgd), 0.3, keep)
-    adamw_losses, state_bytes, adamw = _train(_prepared(world, name, arch, _adamw), 3e-3, keep)
+    losses, _, sgd = _train(strategy, 0.3, NUM_STEPS, order, world)
+    adam_losses, held, adamw = _train(_prepared(world, train, arch, _adamw), 3e-3, _ADAM_STEPS, order, world)
     seconds = time.perf_counter() - start_s
-    return Measured(gradients, result.grad_norm, sgd_losses + adamw_losses, sgd, adamw, state_bytes, seconds)
+    return Measured(gradients, result.grad_norm, losses + adam_losses, start, sgd, adamw, held, seconds)
 
 
-def _train(strategy: Strategy, lr: float, keep: bool) -> tuple[list[float], int | None, Arrays]:
-    """Losses, bytes of the model state, and the weights at the end."""
-    losses, state_bytes = [], None
-    for step in range(NUM_STEPS):
-        losses.append(strategy.forward_backward(_share(strategy, step), seed=step).loss)
-        count = getattr(strategy, "state_bytes", None)
-        if step == NUM_STEPS - 1 and count is not None:
-            state_bytes = sum(count().values())
+def _train(strategy: Strategy, lr: float, num_steps: int, order: int, world: World) -> tuple[list[float], int, Arrays]:
+    """Losses, bytes of the model state with all gradients there, and the weights at the end."""
+    losses, state_bytes = [], 0
+    for step in range(num_steps):
+        losses.append(strategy.forward_backward(_share(strategy, step)[::order], seed=step).loss)
+        state_bytes = sum(strategy.state_bytes().values())
         strategy.apply(lr)
-    return losses, state_bytes, _arrays(strategy.full_state(), keep)
+    return losses, state_bytes, _arrays(strategy.full_state(), world)
 
 
-def _prepared(
-    world: World, name: str, arch: Architecture, optimizer: BuildOptimizer, max_grad_norm: float = _MAX_GRAD_NORM
-) -> Strategy:
-    train = TrainSection(strategy=name, max_grad_norm=max_grad_norm)  # type: ignore[arg-type]
-    strategy = create_strategy(train, precision="fp32", world=world)
+def _prepared(world: World, train: Mapping[str, Any], arch: Architecture, optimizer: BuildOptimizer) -> Strategy:
+    section = TrainSection.model_validate({**train, "max_grad_norm": _MAX_GRAD_NORM})
+    strategy = create_strategy(section, precision="fp32", world=world)
     strategy.prepare(lambda: Transformer(arch), optimizer, seed=_SEED)
     return strategy
 
@@ -186,40 +236,37 @@ def _share(strategy: Strategy, step: int) -> list[MicroBatch]:
     return [MicroBatch(*pair) for pair in pairs]
 
 
-def _arrays(named: Iterator[tuple[str, torch.Tensor]], keep: bool) -> Arrays:
+def _arrays(named: Iterator[tuple[str, torch.Tensor]], world: World) -> Arrays:
     """Copies on rank 0; the other ranks take part in putting the tensors together."""
-    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in named if keep}
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in named if world.rank == 0}
 
 
 def _compare(name: str, processes: int, ranks: Sequence[Measured], expected: Measured) -> ParityRow:
     first = ranks[0]
-    counted = [rank.state_bytes for rank in ranks if rank.state_bytes is not None]
     losses = np.array([rank.losses for rank in ranks])
     norms = np.array([rank.grad_norm for rank in ranks])
+    nothing = {name: np.zeros_like(gradient) for name, gradient in expected.gradients.items()}
     return ParityRow(
         name,
         processes,
         loss=_largest(losses / np.array(expected.losses) - 1),
-        gradients=_gradient_difference(first.gradients, expected),
+        gradients=_difference(first.gradients, expected.gradients, nothing),
         grad_norm=_largest(norms / expected.grad_norm - 1),
-        sgd=_weight_difference(first.sgd, expected.sgd),
-        adamw=_weight_difference(first.adamw, expected.adamw),
-        state_bytes=max(counted, default=None),
+        sgd=_difference(first.sgd, expected.sgd, expected.start),
+        adamw=_difference(first.adamw, expected.adamw, expected.start),
+        state_bytes=max(rank.state_bytes for rank in ranks),
         seconds=max(rank.seconds for rank in ranks),
     )
 
 
-def _gradient_difference(found: Arrays, expected: Measured) -> float:
-    floor = 1e-3 * expected.grad_norm
+def _difference(found: Arrays, expected: Arrays, start: Arrays) -> float:
+    """The largest difference of a tensor, relative to its distance from the start."""
+    distances = {name: float(np.linalg.norm(wanted - start[name])) for name, wanted in expected.items()}
+    floor = 1e-3 * math.hypot(*distances.values())
     differences = [
-        np.linalg.norm(found[name] - wanted) / max(float(np.linalg.norm(wanted)), floor)
-        for name, wanted in expected.gradients.items()
+        np.linalg.norm(found[name] - wanted) / max(distances[name], floor) for name, wanted in expected.items()
     ]
     return _largest(np.array(differences))
-
-
-def _weight_difference(found: Arrays, expected: Arrays) -> float:
-    return _largest(np.array([_largest(found[name] - wanted) for name, wanted in expected.items()]))
 
 
 def _largest(differences: NDArray[Any]) -> float:

@@ -1,9 +1,10 @@
 """Pipeline parallelism: where the model is cut, and the order in which stages work through micro-batches.
 
-Schedules are torch's own (GPipe, 1F1B, interleaved 1F1B). `model`, plain model parallelism, is the same pipeline given
-one micro-batch at a time.
+Schedules are torch's own (GPipe, 1F1B, interleaved 1F1B, zero bubble). `model`, plain model parallelism, is the same
+pipeline given one micro-batch at a time.
 
-Source: Huang et al. 2019 (GPipe); Narayanan et al. 2021 (Megatron-LM), section 2.2 (1F1B and interleaved 1F1B).
+Source: Huang et al. 2019 (GPipe); Narayanan et al. 2021 (Megatron-LM), section 2.2 (1F1B and interleaved 1F1B); Qi et
+al. 2023, section 2 (zero bubble: gradients of weights are computed where a rank would wait).
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,18 +13,23 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.distributed.pipelining import PipelineStage, Schedule1F1B, ScheduleGPipe, ScheduleInterleaved1F1B
+from torch.distributed.pipelining import (
+    PipelineStage,
+    Schedule1F1B,
+    ScheduleGPipe,
+    ScheduleInterleaved1F1B,
+    ScheduleInterleavedZeroBubble,
+)
 
 from llmforge.model.layout import FIRST_STAGE, LAST_STAGE
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.strategy import MicroBatch
 
-CHUNKS_PER_RANK = {"gpipe": 1, "1f1b": 1, "interleaved_1f1b": 2}
-
 _SCHEDULES: dict[str, Any] = {
     "gpipe": ScheduleGPipe,
     "1f1b": Schedule1F1B,
     "interleaved_1f1b": ScheduleInterleaved1F1B,
+    "zero_bubble": ScheduleInterleavedZeroBubble,
 }
 
 

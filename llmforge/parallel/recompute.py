@@ -4,11 +4,12 @@ Source: Chen et al. 2016 (full); Korthikanti et al. 2022, section 5 (selective; 
 """
 
 from functools import partial
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selective_checkpoint_contexts
 
+from llmforge.arch.activations import Recompute
 from llmforge.model.transformer import Transformer
 
 _KEPT = (
@@ -22,7 +23,7 @@ _KEPT = (
 )
 
 
-def recompute_blocks(model: Transformer, kind: Literal["none", "full", "selective"]) -> None:
+def recompute_blocks(model: Transformer, kind: Recompute) -> None:
     """Let the backward pass compute each block again: all of it, or all but its matrix products."""
     if kind == "none":
         return

@@ -39,7 +39,14 @@ def create_strategy(train: TrainSection, *, precision: str, world: World | None 
         from llmforge.parallel.zero import Zero
 
         world = world or join_world()
-        return Zero(name, world, precision=precision, max_grad_norm=train.max_grad_norm, section=train.zero)
+        return Zero(
+            name,
+            world,
+            precision=precision,
+            max_grad_norm=train.max_grad_norm,
+            section=train.zero,
+            recompute=train.parallel.activation_checkpointing,
+        )
     degrees_of(name, world.size if world else launched_size(), train.parallel)
     from llmforge.parallel.torch_native import TorchNative
 

@@ -131,5 +131,11 @@ class Strategy(Protocol):
     def full_state(self) -> Iterator[tuple[str, Tensor]]:
         """Full fp32 weights by parameter name, on every rank."""
 
+    def state_bytes(self) -> dict[str, int]:
+        """Memory that this rank's weights, gradients and optimizer states take (bytes), counted over the tensors.
+
+        Gradients are there between the two halves of a step only, optimizer states after the first update.
+        """
+
     def close(self) -> None:
         """Wait for the other ranks and leave; call it once, after success only."""

@@ -13,20 +13,23 @@ import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from llmforge.arch.degrees import TWO_CHUNKS
 from llmforge.config.parallel import ParallelSection
 from llmforge.model.init import initial_value
 from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
 from llmforge.parallel import gradients
-from llmforge.parallel.canonical import OPTIMIZER
+from llmforge.parallel.canonical import OPTIMIZER, read_states
 from llmforge.parallel.chunk import Chunk
+from llmforge.parallel.full_state import FullState, load_states, states_by_name
 from llmforge.parallel.groups import Groups, TensorRanks, make_groups
+from llmforge.parallel.held import held_bytes
 from llmforge.parallel.mesh import degrees_of
-from llmforge.parallel.pipeline import CHUNKS_PER_RANK, Pipeline, stage_of
+from llmforge.parallel.pipeline import Pipeline
 from llmforge.parallel.process_group import World, leave_world
 from llmforge.parallel.sharding import Sharding, local, named_parameters
 from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossSum, MicroBatch, StepResult
 from llmforge.parallel.tensor import is_partial
-from llmforge.parallel.tensor_file import Form, read_optimizer_keys, write_tensors
+from llmforge.parallel.tensor_file import Form, write_tensors
 
 _TIED_NAME = "embedding.weight"
 
@@ -75,6 +78,15 @@ class TorchNative:
         self._optimizer = build_optimizer(self._parameters.items())
         self._show_whole_matrices()
         self._pipeline = self._build_pipeline(self._groups)
+        self._full = FullState(
+            self._arch,
+            self._shapes,
+            self._sharding,
+            num_stages=self._num_stages,
+            place=self._place,
+            pipeline=self._groups.along("pipeline") if self._groups and self._degrees.pipeline > 1 else None,
+            device=self.device,
+        )
 
     def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
         """See `Strategy`."""
@@ -94,7 +106,7 @@ class TorchNative:
     def gradients(self) -> Iterator[tuple[str, Tensor]]:
         """See `Strategy`."""
         gradients_by_name = {name: self._gradient(parameter) for name, parameter in self._parameters.items()}
-        for name, gradient in self._full(gradients_by_name):
+        for name, gradient in self._full.tensors(gradients_by_name):
             yield name, gradient.float()
 
     def apply(self, lr: float) -> None:
@@ -131,8 +143,10 @@ class TorchNative:
         """See `Strategy`."""
         forms: dict[str, Form] = {name: (torch.float32, tuple(shape)) for name, shape in self._shapes.items()}
         self._write(folder / WEIGHTS, forms, self.full_state(), {})
-        forms = self._state_forms()
-        self._write(folder / OPTIMIZER, forms, self._full_states(forms), {"optimizer": type(self._optimizer).__name__})
+        states = states_by_name(self._optimizer, self._parameters)
+        forms = self._full.state_forms(states)
+        metadata = {"optimizer": type(self._optimizer).__name__}
+        self._write(folder / OPTIMIZER, forms, self._full.states(forms, states), metadata)
         if self._world.size > 1:
             dist.barrier()
 
@@ -149,18 +163,15 @@ class TorchNative:
 
     def full_state(self) -> Iterator[tuple[str, Tensor]]:
         """See `Strategy`."""
-        for name, weight in self._full(self._parameters):
+        for name, weight in self._full.tensors(self._parameters):
             yield name, weight.float()
 
     def state_bytes(self) -> dict[str, int]:
-        """Memory that this rank's tensors take, by what they are (bytes); gradients between the halves of a step."""
-        held = [parameter.grad for parameter in self._parameters.values() if parameter.grad is not None]
-        tensors: dict[str, list[Tensor]] = {
-            "weights": list(self._parameters.values()),
-            "gradients": held,
-            "optimizer": list(self._states().values()),
-        }
-        return {name: sum(local(tensor).nbytes for tensor in group) for name, group in tensors.items()}
+        """See `Strategy`."""
+        weights = list(self._parameters.values())
+        held = [parameter.grad for parameter in weights if parameter.grad is not None]
+        states = states_by_name(self._optimizer, self._parameters)
+        return held_bytes({"weights": weights, "gradients": held, "optimizer": list(states.values())})
 
     def close(self) -> None:
         """See `Strategy`."""
@@ -172,8 +183,8 @@ class TorchNative:
 
     @property
     def _num_stages(self) -> int:
-        chunks = 1 if self._name == "model" else CHUNKS_PER_RANK[self._section.schedule]
-        return self._degrees.pipeline * (chunks if self._degrees.pipeline > 1 else 1)
+        two_chunks = self._degrees.pipeline > 1 and self._name != "model" and self._section.schedule in TWO_CHUNKS
+        return self._degrees.pipeline * (2 if two_chunks else 1)
 
     def _tensor_ranks(self, groups: Groups | None) -> TensorRanks | None:
         if groups is None or self._degrees.tensor == 1:
@@ -271,24 +282,6 @@ class TorchNative:
         assert parameter.grad is not None, "every parameter takes part in every step"
         return parameter.grad
 
-    def _full(self, parts: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-        """Full tensors by parameter name, in the model's order, on every rank; one is in memory at a time."""
-        for name, shape in self._shapes.items():
-            yield name, self._from_owner(name, parts.get(name), shape, torch.float32)
-
-    def _from_owner(self, name: str, part: Tensor | None, shape: Sequence[int], dtype: torch.dtype) -> Tensor:
-        """The full tensor, put together on the ranks of the stage that owns the parameter, and told to the others."""
-        owner = stage_of(name, self._arch.layers, self._num_stages) % self._degrees.pipeline
-        if owner == self._place.pipeline:
-            assert part is not None, name
-            full = self._sharding.gather(name, part, self._shapes[name]) if shape else part.detach()
-        else:
-            full = torch.empty(tuple(shape), dtype=dtype, device=self.device)
-        if self._groups is not None and self._degrees.pipeline > 1:
-            full = full.to(self.device).contiguous()
-            dist.broadcast(full, group=self._groups.along("pipeline"), group_src=owner)
-        return full
-
     def _write(
         self, path: Path, forms: Mapping[str, Form], tensors: Iterator[tuple[str, Tensor]], metadata: dict[str, str]
     ) -> None:
@@ -299,48 +292,11 @@ class TorchNative:
             for _ in tensors:
                 pass
 
-    def _states(self) -> dict[str, Tensor]:
-        """Optimizer states by "<parameter>/<state>", this rank's part of each."""
-        return {
-            f"{name}/{key}": value
-            for name, parameter in self._parameters.items()
-            for key, value in self._optimizer.state.get(parameter, {}).items()
-            if isinstance(value, Tensor)
-        }
-
-    def _state_forms(self) -> dict[str, Form]:
-        """Type and full shape of every state of every stage, in the model's order."""
-        forms: dict[str, Form] = {}
-        for key, value in self._states().items():
-            shape = self._shapes[key.rpartition("/")[0]] if value.dim() else ()
-            forms[key] = (value.dtype, tuple(shape))
-        if self._groups is not None and self._degrees.pipeline > 1:
-            of_stages: list[dict[str, Form] | None] = [None] * self._degrees.pipeline
-            dist.all_gather_object(of_stages, forms, group=self._groups.along("pipeline"))
-            forms = {key: form for stage in of_stages for key, form in (stage or {}).items()}
-        order = {name: place for place, name in enumerate(self._shapes)}
-        # By name within a parameter too: a resumed run holds its states in another order than one that began them.
-        return dict(sorted(forms.items(), key=lambda item: (order[item[0].rpartition("/")[0]], item[0])))
-
-    def _full_states(self, forms: Mapping[str, Form]) -> Iterator[tuple[str, Tensor]]:
-        parts = self._states()
-        for key, (dtype, shape) in forms.items():
-            yield key, self._from_owner(key.rpartition("/")[0], parts.get(key), shape, dtype)
-
     def _load_optimizer(self, path: Path) -> None:
-        keys = read_optimizer_keys(path, type(self._optimizer).__name__, self._shapes)
         states: dict[str, dict[str, Tensor]] = {name: {} for name in self._parameters}
-        with open_tensors(path) as file:
-            for name, key in keys:
-                if name in states:
-                    full = file.get_tensor(f"{name}/{key}")
-                    states[name][key] = self._sharding.like(name, self._parameters[name], full) if full.dim() else full
-        names = {parameter: name for name, parameter in self._parameters.items()}
-        # The library's own way in: it puts each tensor where this kind of optimizer expects it.
-        groups: list[dict[str, Any]] = self._optimizer.state_dict()["param_groups"]
-        parameters = [parameter for group in self._optimizer.param_groups for parameter in group["params"]]
-        by_index = {index: states[names[parameter]] for index, parameter in enumerate(parameters)}
-        self._optimizer.load_state_dict({"state": by_index, "param_groups": groups})
+        for name, key, full in read_states(path, type(self._optimizer).__name__, self._shapes, self._parameters):
+            states[name][key] = self._sharding.like(name, self._parameters[name], full) if full.dim() else full
+        load_states(self._optimizer, self._parameters, states)
 
     def _sum(self, values: Tensor) -> Tensor:
         """Sum over all ranks, equal on all of them to the last bit."""

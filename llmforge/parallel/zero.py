@@ -10,7 +10,6 @@ import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +17,19 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from llmforge.arch.activations import Recompute
 from llmforge.arch.params import count_parameters
 from llmforge.config.zero import ZeroSection
-from llmforge.core.errors import MachineError
 from llmforge.core.hashing import derive_seed
 from llmforge.model.init import initial_value
 from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
 from llmforge.model.transformer import Transformer
 from llmforge.parallel import canonical, gradients
+from llmforge.parallel.held import held_bytes
 from llmforge.parallel.process_group import World, leave_world
+from llmforge.parallel.recompute import recompute_blocks
 from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossSum, MicroBatch, StepResult
-from llmforge.parallel.zero_config import STAGES, warn_of_extra, zero_config
+from llmforge.parallel.zero_config import STAGES, require_deepspeed, warn_of_extra, zero_config
 from llmforge.parallel.zero_partitions import Partitions
 
 
@@ -36,11 +37,18 @@ class Zero:
     """A `Strategy` over DeepSpeed; its methods are described there."""
 
     def __init__(
-        self, name: str, world: World, *, precision: str, max_grad_norm: float, section: ZeroSection | None = None
+        self,
+        name: str,
+        world: World,
+        *,
+        precision: str,
+        max_grad_norm: float,
+        section: ZeroSection,
+        recompute: Recompute = "none",
     ) -> None:
         self._world, self._stage = world, STAGES[name]
         self._precision, self._max_grad_norm = precision, max_grad_norm
-        self._section = section or ZeroSection()
+        self._section, self._recompute = section, recompute
         self._grad_norm: float | None = None  # of the gradients at hand, between the two halves of a step
         self.data_rank, self.data_world = world.rank, world.size
         self.is_loss_rank = world.rank == 0
@@ -57,6 +65,7 @@ class Zero:
         warn_of_extra(self._section)
         with _stdout_as_stderr():
             model = self._build_sharded(build_model, config) if self._stage == 3 else self._build_whole(build_model)
+            recompute_blocks(model, self._recompute)
             with _in_shape(model.parameters()):
                 optimizer = build_optimizer(model.named_parameters())
             self._optimizer_name = type(optimizer).__name__
@@ -146,19 +155,20 @@ class Zero:
             for name, shape in shapes.items():
                 check_shape(folder / WEIGHTS, name, file.get_slice(name).get_shape(), shape)
                 self._partitions.set_weight(name, file.get_tensor(name).to(self.device))
-        states = canonical.read_states(folder / canonical.OPTIMIZER, self._optimizer_name)
-        if states:  # an optimizer that has not stepped yet has no state
-            check_names(folder / canonical.OPTIMIZER, states, shapes)
-        for name, state in states.items():
-            for key, value in state.items():
-                if value.dim():
-                    check_shape(folder / canonical.OPTIMIZER, f"{name}/{key}", list(value.shape), shapes[name])
+        states: dict[str, dict[str, Tensor]] = {}
+        path = folder / canonical.OPTIMIZER
+        for name, key, value in canonical.read_states(path, self._optimizer_name, shapes, shapes):
+            states.setdefault(name, {})[key] = value
         self._partitions.set_states(states)
 
     def full_state(self) -> Iterator[tuple[str, Tensor]]:
         """See `Strategy`."""
         for name, weight in self._partitions.full_weights():
             yield name, weight.detach().float()
+
+    def state_bytes(self) -> dict[str, int]:
+        """See `Strategy`."""
+        return held_bytes(self._partitions.tensors())
 
     def close(self) -> None:
         """See `Strategy`."""
@@ -203,11 +213,7 @@ def import_deepspeed(world: World) -> Any:
 
     Raises: MachineError if it is not installed.
     """
-    if find_spec("deepspeed") is None:
-        raise MachineError(
-            "DeepSpeed is not installed, and the strategies zero1, zero2 and zero3 need it",
-            'install it with `pip install "deepspeed>=0.18"` (Linux only); fsdp shards the same without it',
-        )
+    require_deepspeed()
     os.environ.setdefault("LOCAL_SIZE", os.environ.get("LOCAL_WORLD_SIZE", str(world.size)))
     os.environ.setdefault("DS_ACCELERATOR", world.device.type)
     with _stdout_as_stderr():

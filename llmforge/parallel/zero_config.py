@@ -1,16 +1,29 @@
 """DeepSpeed's JSON, from the settings: what llmforge decides, and what the user passes on beside it."""
 
+from importlib.util import find_spec
 from typing import Any
 
 from llmforge.config.zero import ZeroSection
 from llmforge.core import log
-from llmforge.core.errors import SettingsError
+from llmforge.core.errors import MachineError, SettingsError
 
 STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
 """What the strategies' names stand for."""
 
 _NOT_PASSED_ON = ("optimizer", "scheduler", "fp16", "amp", "torch_autocast", "gradient_clipping", "train_batch_size")
 """Keys of which llmforge does the work itself."""
+
+
+def require_deepspeed() -> None:
+    """See that the library is there.
+
+    Raises: MachineError if it is not installed.
+    """
+    if find_spec("deepspeed") is None:
+        raise MachineError(
+            "DeepSpeed is not installed, and the strategies zero1, zero2 and zero3 need it",
+            'install it with `pip install "deepspeed>=0.18"` (Linux only); fsdp shards the same without it',
+        )
 
 
 def zero_config(section: ZeroSection, stage: int, *, precision: str, num_params: int) -> dict[str, Any]:

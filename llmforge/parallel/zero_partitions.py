@@ -53,6 +53,21 @@ class Partitions:
             return list(self._zero.fp32_groups_gradient_flat_partition)
         return [shard for group in self._zero.averaged_gradients.values() for shard in group]
 
+    def tensors(self) -> dict[str, list[Tensor]]:
+        """What this rank holds, by what it is; working weights, masters and shards may be one memory."""
+        weights = [getattr(parameter, "ds_tensor", parameter.data) for parameter in self.parameters.values()]
+        gathered = [parameter.data for parameter in self.parameters.values()]
+        whole = [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
+        whole += getattr(self._zero, "fp32_groups_gradients_flat", [])
+        states = [
+            value for state in self.optimizer.state.values() for value in state.values() if torch.is_tensor(value)
+        ]
+        return {
+            "weights": [*weights, *gathered],
+            "gradients": [*self.gradients(), *whole],
+            "optimizer": [*self._masters, *states],
+        }
+
     def full_gradients(self) -> Iterator[tuple[str, Tensor]]:
         """Whole gradients by parameter name; all ranks call it."""
         for name, parameter in self.parameters.items():

@@ -2,6 +2,7 @@
 
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.communication import bubble_share, step_communication
+from llmforge.arch.degrees import TWO_CHUNKS
 from llmforge.arch.flops import flops_per_token
 from llmforge.arch.memory import Layout, Memory
 from llmforge.arch.params import count_parameters
@@ -77,8 +78,9 @@ def _messages(settings: Settings, arch: Architecture, layout: Layout) -> str:
 
 
 def _bubble(settings: Settings, layout: Layout) -> str:
-    interleaved = layout.micro_batches > 1 and settings.train.parallel.schedule == "interleaved_1f1b"
-    share = bubble_share(layout.pipeline, layout.micro_batches, 2 if interleaved else 1)
+    # Zero bubble waits less than this: gradients of weights fill a part of what interleaved 1F1B leaves.
+    two_chunks = layout.micro_batches > 1 and settings.train.parallel.schedule in TWO_CHUNKS
+    share = bubble_share(layout.pipeline, layout.micro_batches, 2 if two_chunks else 1)
     return f"bubble {100 * share:.1f} % of the computing time, with {layout.pipeline} stages" + (
         f" and {layout.micro_batches} micro-batches" if layout.micro_batches > 1 else ", one at work at a time"
     )

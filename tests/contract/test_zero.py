@@ -137,6 +137,16 @@ def cross_case(world, row, folder, saved_by_single):
     return from_single, [step(mine, number) for number in range(3, 6)]
 
 
+def memory_case(world, row, precision):
+    """Bytes of this rank's weights, gradients and optimizer states, once all of them exist."""
+    strategy = prepared(world, row, optimizer=adamw, precision=precision)
+    step(strategy, 0)
+    strategy.forward_backward(share(strategy, 1), seed=1)
+    held = strategy.state_bytes()
+    strategy.discard()
+    return held
+
+
 def run_cases(world: World, row, folder: Path, saved_by_single: Path | None):
     torch.manual_seed(world.rank)  # nothing may depend on the state that a rank happens to be in
     results = {("gradient", *case): gradient_case(world, row, *case) for case in GRADIENTS}
@@ -149,6 +159,8 @@ def run_cases(world: World, row, folder: Path, saved_by_single: Path | None):
         "resume": resume_case(world, row, folder / "resume", "fp32"),
         "resume bf16": resume_case(world, row, folder / "resume-bf16", "bf16"),
         "discard": discard_case(world, row),
+        "memory fp32": memory_case(world, row, "fp32"),
+        "memory bf16": memory_case(world, row, "bf16"),
     }
     if saved_by_single is not None:
         results["cross"] = cross_case(world, row, folder / "saved", saved_by_single)
@@ -246,3 +258,25 @@ def test_checkpoints_cross_to_one_process_and_back(single, ranks):
         assert rank["cross"][0] == pytest.approx(single[1]["saved"], rel=1e-5)
     back = continue_from(ONE, "single", folder / "saved")
     assert back == pytest.approx(results[0]["cross"][1], rel=1e-5)
+
+
+# Bytes of a parameter on each of two ranks, between the halves of a step: weights, gradients, optimizer with fp32
+# masters. DDP holds 4 + 4 + 8. In bf16, stage 1 keeps whole gradients, in fp32 and in bf16.
+STATES = {
+    "zero1": {"fp32": (4, 2, 6), "bf16": (2, 6, 6)},
+    "zero2": {"fp32": (4, 2, 6), "bf16": (2, 2, 6)},
+    "zero3": {"fp32": (2, 2, 6), "bf16": (1, 2, 6)},
+}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_rank_holds_its_share_of_the_model_state(single, ranks, request, precision):
+    row = request.node.callspec.params["ranks"]
+    whole = sum(single[1]["memory fp32"].values())
+    for results in ranks[1]:
+        held = results[f"memory {precision}"]
+        if row in STATES:
+            expected = [share_of / 16 * whole for share_of in STATES[row][precision]]
+            assert list(held.values()) == pytest.approx(expected, rel=0.12)
+        if row.startswith("zero3"):
+            assert sum(held.values()) <= {"bf16": 0.6, "fp32": 0.7}[precision] * whole

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from llmforge.config.schema import Settings
-from llmforge.core.errors import SettingsError
+from llmforge.core.errors import MachineError, SettingsError
 from llmforge.launch import world
 from llmforge.launch.world import choose_processes, count_gpus
 
@@ -43,6 +43,14 @@ def test_contradictions_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     for nproc in (None, 1):
         with pytest.raises(SettingsError, match=r"train\.strategy: it is ddp, but there is one process"):
             choose_processes(settings(strategy="ddp", nproc=nproc))
+
+
+def test_a_missing_library_is_told_before_anything_is_started(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("llmforge.parallel.zero_config.find_spec", lambda name: None)
+    with pytest.raises(MachineError, match="DeepSpeed is not installed, and the strategies zero1") as error:
+        choose_processes(settings(strategy="zero3", nproc=2))
+    assert error.value.exit_code == 4
+    assert "fsdp shards the same without it" in (error.value.hint or "")
 
 
 def test_several_machines_are_started_one_by_one() -> None:

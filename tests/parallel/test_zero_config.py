@@ -59,7 +59,7 @@ def test_keys_that_llmforge_sets_are_refused(extra, name):
 
 
 def test_without_deepspeed_the_message_says_what_to_install(monkeypatch):
-    monkeypatch.setattr("llmforge.parallel.zero.find_spec", lambda name: None)
+    monkeypatch.setattr("llmforge.parallel.zero_config.find_spec", lambda name: None)
     with pytest.raises(MachineError, match="DeepSpeed is not installed, and the strategies zero1, zero2") as error:
         import_deepspeed(join_world({}))
     assert (

@@ -13,6 +13,7 @@ from torch.distributed.tensor import Replicate, Shard, distribute_tensor
 
 from llmforge.config.train import OptimizerSection, TrainSection
 from llmforge.parallel import canonical
+from llmforge.parallel.full_state import load_states, states_by_name
 from llmforge.parallel.local_world import run_in_processes
 from llmforge.parallel.process_group import World
 from llmforge.train.muon import orthogonalise
@@ -129,11 +130,16 @@ def test_a_saved_state_goes_on_to_the_last_bit(name: str, tmp_path: Path) -> Non
     first, second = named_parameters(), named_parameters()
     optimizer = build(first)
     take_steps(first, optimizer, range(3))
-    canonical.save_optimizer(tmp_path, optimizer, {parameter: key for key, parameter in first})
+    kind = type(optimizer).__name__
+    canonical.save_states(tmp_path, kind, states_by_name(optimizer, dict(first)).items())
     for (_, old), (_, new) in zip(first, second, strict=True):
         new.data.copy_(old.data)
     resumed = build(second)
-    canonical.load_optimizer(tmp_path, resumed, {parameter: key for key, parameter in second})
+    states: dict[str, dict[str, torch.Tensor]] = {}
+    shapes = {key: parameter.shape for key, parameter in second}
+    for key, state, value in canonical.read_states(tmp_path / canonical.OPTIMIZER, kind, shapes, shapes):
+        states.setdefault(key, {})[state] = value
+    load_states(resumed, dict(second), states)
     take_steps(first, optimizer, range(3, 6))
     take_steps(second, resumed, range(3, 6))
     for (_, old), (_, new) in zip(first, second, strict=True):

@@ -1,15 +1,18 @@
 """Which strategy a training takes, and what --dry-run foretells, for worlds that this machine is not."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from llmforge.arch.presets import resolve_architecture
+from llmforge.config.run import RunSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import SettingsError
 from llmforge.train import placement
 from llmforge.train.forecast import plan_training
 from llmforge.train.placement import choose_layout, find_problems
+from llmforge.train.record import Record
 
 GIB = 2**30
 
@@ -35,13 +38,38 @@ def choose(given: Settings, world: int) -> tuple[str, str]:
     return name, reason
 
 
-@pytest.mark.parametrize(
-    ("device_gib", "name"), [(None, "ddp"), (80, "ddp"), (24, "zero1"), (17, "zero2"), (10, "fsdp")]
-)
+@pytest.mark.parametrize(("device_gib", "name"), [(80, "ddp"), (24, "zero1"), (17, "zero2"), (10, "fsdp")])
 def test_auto_takes_the_cheapest_that_fits(device_gib: float | None, name: str) -> None:
     chosen, reason = choose(settings(device_gib), 8)
     assert chosen == name, reason
     assert ("ddp would need" in reason) == (name != "ddp")
+
+
+@pytest.mark.parametrize(("machine_gib", "name"), [(640, "ddp"), (192, "zero1")])
+def test_auto_shares_this_machines_memory_where_no_device_is_named(machine_gib, name, monkeypatch) -> None:
+    monkeypatch.setattr(placement, "has_nvidia_driver", lambda: False)
+    monkeypatch.setattr(placement, "memory_bytes", lambda: machine_gib * GIB)
+    chosen, reason = choose(settings(), 8)
+    assert chosen == name
+    assert f"of {machine_gib / 8:g} GiB (this machine's memory, shared by 8 processes)" in reason
+
+
+def test_auto_asks_the_gpus_driver_and_takes_ddp_where_nothing_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(placement, "gpu_memory_bytes", lambda: 24 * GIB)
+    assert choose(settings(), 8)[0] == "zero1"
+    assert choose(settings(nodes=2), 8) == (
+        "ddp",
+        "there are 8 processes, and plan_scaling.device_memory_bytes names no limit",
+    )
+
+
+def test_auto_on_a_machine_that_is_too_small_takes_what_needs_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(placement, "has_nvidia_driver", lambda: False)
+    monkeypatch.setattr(placement, "memory_bytes", lambda: 16 * GIB)
+    name, reason = choose(settings(), 8)
+    assert name == "fsdp"
+    assert "though more than 2 GiB (this machine's memory, shared by 8 processes)" in reason
 
 
 def test_auto_on_one_process_is_single() -> None:
@@ -54,7 +82,9 @@ def test_auto_without_deepspeed_takes_fsdp(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_auto_that_fits_nowhere_says_what_each_would_need() -> None:
-    with pytest.raises(SettingsError, match=r"no strategy fits 8 processes with 2 GiB each: ddp needs .*zero3 needs"):
+    with pytest.raises(
+        SettingsError, match=r"no strategy fits 8 processes with 2 GiB .* each: ddp needs .*zero3 needs"
+    ):
         choose(settings(2), 8)
 
 
@@ -84,10 +114,37 @@ def test_auto_leaves_zero_out_where_the_optimizer_needs_whole_matrices() -> None
     assert problem.path == ("train", "optimizer", "name")
 
 
-def test_settings_that_zero_would_not_read_are_refused() -> None:
+@pytest.mark.parametrize(
+    ("strategy", "section", "words"),
+    [
+        ("zero2", {"parallel": {"tensor": 2}}, "its settings are for the torch-native strategies; zero2 reads none"),
+        ("fsdp", {"zero": {"offload_optimizer": True}}, "its settings are for DeepSpeed, and fsdp reads none of them"),
+        ("zero2", {"zero": {"offload_parameters": True}}, "zero2, which does not shard parameters"),
+        ("zero1", {"zero": {"extra": {"gradient_clipping": 1.0}}}, "sets gradient_clipping, which llmforge sets"),
+    ],
+)
+def test_what_the_engine_would_not_read_or_allow_is_refused(strategy: str, section: Any, words: str) -> None:
+    given = settings(**section)
+    (problem,) = find_problems(given, resolve_architecture(given.model, 50_257), strategy, 8)
+    assert words in problem.what
+    assert problem.hint
+
+
+def test_activation_checkpointing_goes_with_zero() -> None:
     given = settings(parallel={"activation_checkpointing": "full"})
-    (problem,) = find_problems(given, resolve_architecture(given.model, 50_257), "zero2", 8)
-    assert problem.what == "its settings are for the torch-native strategies, and zero2 reads none of them"
+    assert find_problems(given, resolve_architecture(given.model, 50_257), "zero3", 8) == []
+
+
+def test_what_auto_chose_stays_on_resume(tmp_path: Path) -> None:
+    given = settings(17).model_copy(update={"run": RunSection(name="x", dir=str(tmp_path))})
+    record = Record(given.run_folder / "train", given, {}, None)
+    record.manifest.execution = {"strategy": "zero1", "processes": 8}
+    record.write("preempted")
+    assert choose(given, 8) == ("zero1", "this training began with it")
+    assert choose(given, 16)[1] != "this training began with it"
+    record.manifest.execution = {"strategy": "tensor", "processes": 8}  # 25 heads: it cannot run any more
+    record.write("preempted")
+    assert choose(given, 8)[0] == "zero2"
 
 
 def test_a_dry_run_foretells_memory_messages_and_the_bubble() -> None:
