@@ -18,14 +18,15 @@ def plot_sweep(runs: Mapping[str, Path], folder: Path) -> list[Path]:
         runs: the runs' folders by what they are called in the legend.
         folder: where the PNG file goes.
 
-    Returns: the file.
+    Returns: the file; a run that logged nothing has no line in it.
     Raises: MachineError if matplotlib is not installed.
     """
     check_matplotlib()
     path = folder / "sweep.png"
     with plot(path, "Training loss", "tokens", "loss (nats per token)", inches=(10.0, 5.5)) as axes:
         for place, (name, run) in enumerate(runs.items()):
-            lines = [orjson.loads(line) for line in (run / _METRICS).read_bytes().splitlines()]
+            written = (run / _METRICS).read_bytes() if (run / _METRICS).exists() else b""
+            lines = [orjson.loads(line) for line in written.splitlines()]
             style = {"color": COLOURS[place % len(COLOURS)], "linestyle": _STYLES[place // len(COLOURS) % len(_STYLES)]}
             axes.plot([line["tokens"] for line in lines], [line["loss"] for line in lines], label=name, **style)
         legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))

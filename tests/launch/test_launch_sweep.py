@@ -98,12 +98,13 @@ def test_open_tokens_get_a_plan_for_the_point(base: Path, monkeypatch) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_trains_every_point_once_and_feeds_the_fit(base: Path, llmforge) -> None:
-    words = ("sweep", "--grid", "train.tokens=2560,5120", "--json")
+    words = ("sweep", "--grid", "train.tokens=2560,5120", "--json", "--plots", "plots")
     first = llmforge(*words, cwd=base.parent.parent, timeout=580)
     assert first.returncode == 0, first.stderr
     runs = json.loads(first.stdout)["runs"]
     assert [run["tokens"] for run in runs] == [2560, 5120]
     assert all(run["state"] == "finished" and run["val_loss"] > 3 for run in runs)
+    assert (base.parent.parent / "plots" / "sweep.png").stat().st_size > 10_000
     again = llmforge(*words, cwd=base.parent.parent, timeout=120)
     assert json.loads(again.stdout)["runs"] == runs
     few = llmforge("plan-scaling", "--fit", base / "sweep", cwd=base)

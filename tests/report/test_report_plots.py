@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from llmforge.cli.drawing import check_plots
+from llmforge.cli.drawing import check_plots, check_trace
 from llmforge.config.load import load_settings
 from llmforge.core.errors import MachineError, SettingsError
 from llmforge.plan_scaling.fit import fit_law
@@ -72,7 +72,8 @@ def test_a_sweeps_losses_come_from_its_metrics(tmp_path):
         folder.mkdir(parents=True)
         lines = [json.dumps({"tokens": 100 * step, "loss": 5 - step / 10}) for step in range(5)]
         (folder / "metrics.jsonl").write_text("\n".join(lines) + "\n")
-    assert names(plot_sweep({"sgd": tmp_path / "sgd", "adam": tmp_path / "adam"}, tmp_path)) == ["sweep.png"]
+    runs = {name: tmp_path / name for name in ("sgd", "adam", "diverged at once")}
+    assert names(plot_sweep(runs, tmp_path)) == ["sweep.png"]
 
 
 def test_nothing_is_written_when_drawing_fails(tmp_path):
@@ -92,6 +93,12 @@ def test_an_option_that_draws_nothing_is_refused(tmp_path):
     check_plots(None, {"--check": True})
     with pytest.raises(SettingsError, match="--check draws nothing"):
         check_plots(tmp_path, {"--design": False, "--check": True})
+
+
+def test_tracing_what_plans_no_run_is_refused():
+    check_trace(False, {"--fit": True})
+    with pytest.raises(SettingsError, match="--trace: --fit plans no run to trace"):
+        check_trace(True, {"--fit": True})
 
 
 def test_the_command_names_what_it_drew(llmforge, tmp_path):
