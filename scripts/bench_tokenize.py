@@ -11,10 +11,12 @@ run. datatrove's DocumentTokenizer does the same work on the same text with the 
 """
 
 import argparse
+import resource
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest.mock import patch
 
@@ -104,14 +106,11 @@ def edited_copies(files: list[InputFile]) -> Iterator[Document]:
 def time_training(settings: Settings, folder: Path, train_bytes: int, *, compare: bool) -> None:
     """Train from the first documents, read from their file: as the library alone would, and through our slices."""
     if compare:
-        start_s = time.perf_counter()
-        train_library(settings.tokenize.num_tokens, first_texts(folder / "text", train_bytes))
-        print_time("train bpe", "tokenizers alone", time.perf_counter() - start_s, train_bytes)
-    start_s = time.perf_counter()
-    slices = (slice_text(text) for text in first_texts(folder / "text", train_bytes))
-    tokenizer = Tokenizer(train(settings.tokenize, slices), EOS_TOKEN)
-    if compare:
-        print_time("train bpe", "llmforge", time.perf_counter() - start_s, train_bytes)
+        with timed("train bpe  tokenizers alone", train_bytes):
+            train_library(settings.tokenize.num_tokens, first_texts(folder / "text", train_bytes))
+    with timed("train bpe  llmforge", train_bytes):
+        slices = (slice_text(text) for text in first_texts(folder / "text", train_bytes))
+        tokenizer = Tokenizer(train(settings.tokenize, slices), EOS_TOKEN)
     tokenizer.save(folder / "tokenizer.json", folder / "tokenizer_config.json")
 
 
@@ -138,12 +137,13 @@ def first_texts(folder: Path, num_bytes: int) -> Iterator[str]:
 
 def time_stage(settings: Settings, run: Path, num_bytes: int, *, fast: bool) -> None:
     """Read, encode and write the whole text with the tokenizer."""
-    with patch.dict("llmforge.tokenize.encoders.FASTER", clear=not fast):
-        start_s = time.perf_counter()
+    with (
+        patch.dict("llmforge.tokenize.encoders.FASTER", clear=not fast),
+        timed(f"encode     llmforge, {'chosen' if fast else 'reference'} encoder", num_bytes),
+    ):
         manifest = build_stage(TOKENIZE, settings, run, BuildOptions()).manifest
-        elapsed_s = time.perf_counter() - start_s
-    print_time("encode", f"llmforge, {manifest.results['encoder']['name']}", elapsed_s, num_bytes)
-    print(f"           peak memory of one process {manifest.peak_rss_bytes / 2**20:.0f} MiB", flush=True)
+    encoder, peak = manifest.results["encoder"]["name"], manifest.peak_rss_bytes / 2**20
+    print(f"           {encoder}; at most {peak:.0f} MiB in one process, which trained the tokenizer", flush=True)
 
 
 def time_datatrove(asked: argparse.Namespace, folder: Path, num_bytes: int) -> None:
@@ -153,16 +153,26 @@ def time_datatrove(asked: argparse.Namespace, folder: Path, num_bytes: int) -> N
         return
     script = Path(__file__).parent / "peers" / "tokenize_with_datatrove.py"
     given = [folder / "text", folder / "tokenizer.json", folder / "datatrove", asked.workers]
-    done = subprocess.run([asked.peers, script, *map(str, given)], capture_output=True, text=True)
+    with timed("encode     datatrove", num_bytes):
+        done = subprocess.run([asked.peers, script, *map(str, given)], capture_output=True, text=True)
     if done.returncode:
-        print(f"encode     datatrove failed: {done.stderr[-500:]}")
-        return
-    print_time("encode", "datatrove", float(done.stdout.split()[-1]), num_bytes)
+        print(f"           it failed: {done.stderr[-500:]}")
 
 
-def print_time(what: str, name: str, seconds: float, num_bytes: int) -> None:
-    """One measurement."""
-    print(f"{what:10} {name:24} {seconds:8.1f} s  {num_bytes / 1e6 / seconds:8.1f} MB/s", flush=True)
+@contextmanager
+def timed(what: str, num_bytes: int) -> Iterator[None]:
+    """Print the time on the clock, and that of the processors, which other work on the machine changes less."""
+    start_s, start_cpu_s = time.perf_counter(), processor_seconds()
+    yield
+    elapsed_s, cpu_s = time.perf_counter() - start_s, processor_seconds() - start_cpu_s
+    rates = f"{num_bytes / 1e6 / elapsed_s:6.1f} MB/s; processors {cpu_s:7.1f} s  {num_bytes / 1e6 / cpu_s:6.2f} MB/s"
+    print(f"{what:38} {elapsed_s:7.1f} s  {rates}", flush=True)
+
+
+def processor_seconds() -> float:
+    """Processor time of this process and of all that it waited for (s)."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
 
 
 if __name__ == "__main__":

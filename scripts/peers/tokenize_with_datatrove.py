@@ -1,4 +1,4 @@
-"""datatrove's DocumentTokenizer on a folder of JSON lines in zstd: prints the seconds that it took.
+"""datatrove's DocumentTokenizer on a folder of JSON lines in zstd, in some processes.
 
     python tokenize_with_datatrove.py TEXT TOKENIZER OUTPUT PROCESSES
 
@@ -7,7 +7,6 @@ Needs nothing of llmforge: `make bench-peers` makes an environment for it.
 
 import multiprocessing
 import sys
-import time
 
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.tokens import DocumentTokenizer
@@ -26,7 +25,6 @@ def main() -> None:
     """Start the processes and wait for them."""
     text, tokenizer, output, world = *sys.argv[1:4], int(sys.argv[4])
     context = multiprocessing.get_context("spawn")
-    start = time.perf_counter()
     ranks = [context.Process(target=run_rank, args=(text, tokenizer, output, rank, world)) for rank in range(world)]
     for process in ranks:
         process.start()
@@ -34,7 +32,6 @@ def main() -> None:
         process.join()
     if any(process.exitcode for process in ranks):
         sys.exit("a process of datatrove failed")
-    print(time.perf_counter() - start)
 
 
 if __name__ == "__main__":
