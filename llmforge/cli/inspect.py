@@ -21,7 +21,7 @@ NumTokens = Annotated[int, typer.Option("--tokens", min=1, help="Of a run, this 
 Split = Annotated[Literal["train", "val"], typer.Option("--split", help="Training or validation.")]
 FirstRow = Annotated[int, typer.Option("--first", min=0, help="The first row, in the order of reading.")]
 NumPairs = Annotated[int, typer.Option("--pairs", min=1, help="How many pairs, at most.")]
-Method = Annotated[Literal["exact", "minhash"] | None, typer.Option("--method", help="Removed by this alone.")]
+Method = Annotated[Literal["exact", "url", "minhash"] | None, typer.Option("--method", help="Removed by this alone.")]
 Packing = Annotated[bool, typer.Option("--packing", help="Instead: rows, broken documents and padding by packing.")]
 NumRows = Annotated[int, typer.Option("--rows", min=1, help="How many rows, or dropped documents.")]
 Dropped = Annotated[

@@ -45,6 +45,17 @@ class MinHashSection(Section):
         return self.verify_jaccard if self.verify_containment is None else self.verify_containment
 
 
+class PassageSection(Section):
+    """Passages that stand in several places: the first stays, the others are cut out."""
+
+    unit: Literal["line", "paragraph"] = Field("line", description="lines, or paragraphs with an empty line between")
+    scope: Literal["document", "site", "corpus"] = Field(
+        "corpus", description="where a passage stays once: in each document, among the pages of each host, or in all"
+    )
+    min_characters: int = Field(50, ge=1, description="shorter passages stay")
+    min_occurrences: int = Field(2, ge=2, description="from how many places on a passage is cut, but for the first")
+
+
 class DedupSection(Section):
     """Exact and near-duplicates."""
 
@@ -55,6 +66,7 @@ class DedupSection(Section):
     )
     exact: bool = Field(True, description="remove documents whose text is equal but for white space")
     minhash: MinHashSection | None = Field(MinHashSection(), description="null: no near-duplicates")
+    passages: PassageSection | None = Field(None, description="cut repeated passages out of what stays; null: none")
     against: tuple[str, ...] = execution((), description="finished dedup folders: what is in them is not kept again")
     keep_index: bool = Field(False, description="keep signatures and shingles, for a later batch's `against`")
     keep: tuple[Criterion, ...] = Field(

@@ -4,11 +4,15 @@
     2 band     equal text hash -> copies; equal band key -> candidate pairs                 by range of keys
     3 cluster  pairs -> candidate components (union-find)                                   one process
     4 verify   in the order of who stays: go only if similar enough to one that stays       by component
-    5 filter   data/ with component and cluster size, removed/ with the twin that stays     by input shard
+    5 passage  lines or paragraphs of what stays -> hashes                                  sorted runs, if asked for
+    6 repeat   equal hash -> the passage is cut out of all documents but the first          by range of keys
+    7 filter   data/ with component and cluster size, removed/ with the twin that stays     by input shard
 
 dedup/
   data/00012.jsonl.zst        kept documents of input shard 12; meta.dedup = {component, cluster_size}
   removed/00012.jsonl.zst     id, kept_id, kept_shard, method, similarity, component, and the document itself
+  cut/00012.jsonl.zst         id, and the passages that were cut out, each with the document that keeps it
+  index/                      what a later batch is held against, with `keep_index`
   quarantine/00012.jsonl.zst  records of `--data` that cannot be read
   work/                       the intermediates, removed when the stage is complete
 
@@ -26,6 +30,8 @@ from llmforge.dedup import source
 from llmforge.dedup.steps.band import BandStep
 from llmforge.dedup.steps.cluster import ClusterStep
 from llmforge.dedup.steps.filter import FilterStep
+from llmforge.dedup.steps.passage import PassageStep
+from llmforge.dedup.steps.repeat import RepeatStep
 from llmforge.dedup.steps.sign import SignStep
 from llmforge.dedup.steps.verify import VerifyStep
 from llmforge.pipeline.counts import Counts
@@ -43,16 +49,25 @@ class DedupStage:
     section = "dedup"
     version = 2
     packages = ("orjson", "xxhash", "zstandard")
-    steps: tuple[Step, ...] = (SignStep(), BandStep(), ClusterStep(), VerifyStep(), FilterStep())
+    steps: tuple[Step, ...] = (
+        SignStep(),
+        BandStep(),
+        ClusterStep(),
+        VerifyStep(),
+        PassageStep(),
+        RepeatStep(),
+        FilterStep(),
+    )
 
     def find_inputs(self, settings: Settings, run_folder: Path) -> Inputs:
         """Curate's artifact, or the files of `dedup.data`.
 
         Raises: SettingsError if nothing is to be looked for; InputError if the input is missing.
         """
-        if not (settings.dedup.exact or settings.dedup.url) and settings.dedup.minhash is None:
+        dedup = settings.dedup
+        if not (dedup.exact or dedup.url or dedup.minhash or dedup.passages):
             raise SettingsError(
-                "dedup.exact and dedup.url are false and dedup.minhash is null: dedup would do nothing",
+                "dedup.exact and dedup.url are false, minhash and passages are null: dedup would do nothing",
                 "switch one of them on",
             )
         return source.find_inputs(settings, run_folder)

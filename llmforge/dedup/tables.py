@@ -36,6 +36,10 @@ DECISION = np.dtype(
     ]
 )
 
+# A line or paragraph under the hash of its text; `place` counts the passages of its document.
+PASSAGE = np.dtype([*RECORD.descr, ("place", "<u8")])
+# A passage to cut out, and the document that keeps it.
+CUT = np.dtype([("location", "<u8"), ("place", "<u8"), ("first", "<u8")])
 EARLIER = 0  # `order` of a document of an earlier artifact; those of this one have larger ones
 
 _ROW_BITS = 32

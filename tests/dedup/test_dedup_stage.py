@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from deduplicating import Result, Row, document, edit_text, make_corpus, make_text, read_result
@@ -133,7 +134,8 @@ def test_a_run_killed_between_steps_goes_on_to_the_same_bytes(
     run_dedup: RunDedup, tmp_path: Path, step: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shards = shards_of(make_corpus(7), 3)
-    whole = tree(run_dedup(shards).folder)
+    every: dict[str, Any] = {"passages": {"min_characters": 1}, "url": True, "keep_index": True}
+    whole = tree(run_dedup(shards, **every).folder)
 
     def die(*_: object) -> None:
         raise KeyboardInterrupt
@@ -141,11 +143,11 @@ def test_a_run_killed_between_steps_goes_on_to_the_same_bytes(
     with monkeypatch.context() as patch:
         patch.setattr(type(next(one for one in DEDUP.steps if one.name == step)), "finish", die)
         with pytest.raises(KeyboardInterrupt):
-            run_dedup(shards)
+            run_dedup(shards, **every)
     partial = tmp_path / "run1" / "dedup.partial"
     records = partial / ("records" if step == "filter" else f"work/{step}/records")
     sorted(records.glob("*.json"))[-1].unlink()
-    assert tree(run_dedup(shards, resume=True).folder) == whole
+    assert tree(run_dedup(shards, resume=True, **every).folder) == whole
 
 
 def test_a_copy_goes_with_its_twin_to_the_document_that_stays(run_dedup: RunDedup) -> None:

@@ -1,4 +1,4 @@
-"""Step 5, filter: write what stays and what goes, shard by shard, and account for every document."""
+"""Step 7, filter: write what stays and what goes, shard by shard, and account for every document."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -10,16 +10,21 @@ from llmforge.core.records import BadRecord
 from llmforge.core.shards import LineWriter, shard_writer
 from llmforge.dedup.earlier import earlier_shards, write_index
 from llmforge.dedup.ids import read_ids
+from llmforge.dedup.passages import cut_passages, split_passages
 from llmforge.dedup.ranking import lacks
 from llmforge.dedup.source import first_free, input_shards, origin_of, read_shard
 from llmforge.dedup.steps.cluster import tables
-from llmforge.dedup.tables import DECISION, Rows, read_ranges, shard_range, shards_and_rows
+from llmforge.dedup.steps.verify import read_decisions, removed_locations
+from llmforge.dedup.tables import CUT, read_ranges, shard_range, shards_and_rows
 from llmforge.dedup.verify import Method
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
 _RULES = {Method.EXACT: "exact_duplicate", Method.URL: "url_duplicate", Method.NEAR: "near_duplicate"}
 _NAMES = {Method.EXACT: "exact", Method.URL: "url", Method.NEAR: "minhash"}
+
+
+Cuts = dict[int, str]  # by place among the passages of a document, the id of the document that keeps the passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,20 +56,20 @@ class FilterStep:
             shard_filter = _ShardFilter(shard, context, files)
             fates = _fates(shard, context)
             fate = next(fates, None)
+            cuts = _cuts(shard, context)
             row = 0
             for document in read_shard(shard, context):
                 if isinstance(document, BadRecord):
                     shard_filter.quarantine(document)
                     continue
                 if fate is not None and fate.row == row:
-                    shard_filter.settle(document, fate)
+                    shard_filter.settle(document, fate, cuts.get(row))
                     fate = next(fates, None)
                 else:
-                    shard_filter.keep(document, document.id, 1)
+                    shard_filter.keep(document, document.id, 1, cuts.get(row))
                 row += 1
         if context.settings.dedup.keep_index:
-            decisions = _decisions(shard, context)
-            write_index(shard, context, decisions["location"][decisions["method"] != Method.KEPT])
+            write_index(shard, context, removed_locations(shard, context))
         return shard_filter.counts
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -88,17 +93,20 @@ class _ShardFilter:
         self._source = ""
         self._writer("data")  # also where nothing stays: every input shard has its output shard
 
-    def keep(self, document: Document, component: str, cluster_size: int) -> None:
-        """A document that stays."""
+    def keep(self, document: Document, component: str, cluster_size: int, cuts: Cuts | None = None) -> None:
+        """A document that stays, without its passages that others keep."""
         self._judge(document)
-        self.counts.keep(document.source, document.num_bytes)
+        bytes_in = document.num_bytes
+        if cuts is not None:
+            self._cut(document, cuts)
+        self.counts.keep(document.source, bytes_in, document.num_bytes)
         document.meta["dedup"] = {"component": component, "cluster_size": cluster_size}
         self._writer("data").write(document)
 
-    def settle(self, document: Document, fate: Fate) -> None:
+    def settle(self, document: Document, fate: Fate, cuts: Cuts | None = None) -> None:
         """A document that had a candidate: it stays, or goes for another."""
         if fate.method == Method.KEPT:
-            self.keep(document, fate.component, fate.cluster_size)
+            self.keep(document, fate.component, fate.cluster_size, cuts)
             return
         self._judge(document, fate.method)
         self.counts.drop(document.source, _RULES[fate.method], document.num_bytes)
@@ -118,6 +126,22 @@ class _ShardFilter:
             }
         )
 
+    def _cut(self, document: Document, cuts: Cuts) -> None:
+        """Cut passages out, unless nothing would be left: a document is never emptied."""
+        passages = self._settings.passages
+        assert passages is not None  # there are no cuts without it
+        text = cut_passages(document.text, passages.unit, cuts)
+        if not text.strip():
+            self.counts.measures["documents_of_repeats_only"] += 1
+            return
+        rule = f"repeated_{passages.unit}s"
+        self.counts.measures[f"edited_by_{rule}"] += 1
+        self.counts.measures[rule] += len(cuts)
+        pieces = split_passages(document.text, passages.unit)
+        cut = [{"text": pieces[place], "kept_id": kept_id} for place, kept_id in cuts.items()]
+        self._writer("cut").write({"id": document.id, "passages": cut})
+        document.text = text
+
     def quarantine(self, bad: BadRecord) -> None:
         """A record that could not be read: it counts for the source of the document before it, or of its file."""
         file_source, locator = origin_of(self._shard, self._context)
@@ -128,6 +152,8 @@ class _ShardFilter:
     def _judge(self, document: Document, method: Method = Method.KEPT) -> None:
         """Count the rules that looked at a document: what one rule removed, the next does not see."""
         self._source = document.source
+        if self._settings.passages is not None and method == Method.KEPT:
+            self.counts.judge(f"repeated_{self._settings.passages.unit}s", document.source)
         for rule, is_on in self._rules:
             if is_on:
                 self.counts.judge(_RULES[rule], document.source)
@@ -145,9 +171,21 @@ class _ShardFilter:
         return self._writers[kind]
 
 
+def _cuts(shard: Shard, context: Context) -> dict[int, Cuts]:
+    """By row, what to cut out of the documents of a shard."""
+    cuts = read_ranges(tables(context, "cuts", "repeat"), CUT, *shard_range(shard.index), "location")
+    _, rows = shards_and_rows(cuts["location"])
+    found: dict[int, Cuts] = {}
+    for row, place, kept_id in zip(
+        rows.tolist(), cuts["place"].tolist(), read_ids(context, cuts["first"]), strict=True
+    ):
+        found.setdefault(row, {})[place] = kept_id.decode("utf-8", "surrogatepass")
+    return found
+
+
 def _fates(shard: Shard, context: Context) -> Iterator[Fate]:
     """What becomes of the documents of a shard that had candidates, in the order of the rows."""
-    decisions = _decisions(shard, context)
+    decisions = read_decisions(shard, context)
     shards = input_shards(context)
     earlier = {one.index: one.work for one in earlier_shards(context, first_free(shards))}
     _, rows = shards_and_rows(decisions["location"])
@@ -166,10 +204,3 @@ def _fates(shard: Shard, context: Context) -> Iterator[Fate]:
             kept_shard=int(earlier[kept_shard]["stem"]) if kept_shard in earlier else kept_shard,
             kept_in=earlier[kept_shard]["earlier"] if kept_shard in earlier else None,
         )
-
-
-def _decisions(shard: Shard, context: Context) -> Rows:
-    """What was decided of the documents of a shard that had candidates, in the order of the rows."""
-    paths = tables(context, "decisions", "verify")
-    decisions = read_ranges(paths, DECISION, *shard_range(shard.index), "location")
-    return decisions[decisions["location"].argsort()]

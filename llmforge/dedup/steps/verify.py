@@ -10,8 +10,8 @@ from llmforge.dedup.ids import read_ids
 from llmforge.dedup.lsh import unique_pairs
 from llmforge.dedup.shingle_sets import ShingleSets
 from llmforge.dedup.steps.cluster import tables
-from llmforge.dedup.tables import DECISION, NODE, PAIR, Rows, read_table, write_table
-from llmforge.dedup.verify import Links, Verdicts, choose_keepers, containment, jaccard
+from llmforge.dedup.tables import DECISION, NODE, PAIR, Rows, read_ranges, read_table, shard_range, write_table
+from llmforge.dedup.verify import Links, Method, Verdicts, choose_keepers, containment, jaccard
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.records import read_records, sum_counts
 from llmforge.pipeline.stage import Context, Plan, Shard
@@ -61,6 +61,20 @@ class VerifyStep:
         measures = sum_counts(read_records(context.scratch(self.name) / "records")).measures
         names = ("candidate_pairs", "compared_pairs", "unlike_pairs", "candidate_components", "clusters")
         return {name: measures[name] for name in names}
+
+
+def read_decisions(shard: Shard, context: Context) -> Rows:
+    """What was decided of the documents of an input shard that had candidates, in the order of the rows."""
+    paths = tables(context, "decisions", "verify")
+    decisions = read_ranges(paths, DECISION, *shard_range(shard.index), "location")
+    return decisions[decisions["location"].argsort()]
+
+
+def removed_locations(shard: Shard, context: Context) -> NDArray[np.uint64]:
+    """Where the documents of an input shard stand that go."""
+    decisions = read_decisions(shard, context)
+    removed: NDArray[np.uint64] = decisions["location"][decisions["method"] != Method.KEPT]
+    return removed
 
 
 def _decide(verdicts: Verdicts) -> Rows:
