@@ -14,8 +14,7 @@ from llmforge.curate.filters.text_stats import TextStats
 
 _LETTER = re.compile(r"[^\W\d_]")
 _ELLIPSIS = re.compile(r"\.\.\.|\. \. \.|\u2026")
-_STOP_WORDS = frozenset({"the", "be", "to", "of", "and", "that", "have", "with"})
-_STOP_WORD = re.compile(r"\b(?:the|be|to|of|and|that|have|with)\b", re.IGNORECASE)
+_STOP_WORDS = tuple(re.compile(rf"\b{word}\b") for word in "the be to of and that have with".split())
 _BULLETS = ("\u2022", "\u25cf", "*", "-")
 _ELLIPSES = ("...", ". . .", "\u2026")
 
@@ -39,7 +38,7 @@ def _examine_symbols(stats: TextStats, limits: GopherQualitySection) -> Iterator
     num_words, lines = max(len(stats.words), 1), stats.lines
     hashes = stats.text.count("#") / num_words
     yield Condition("too_many_hashes", hashes, limits.max_hash_ratio, "<=", "max_hash_ratio")
-    ellipses = len(_ELLIPSIS.findall(stats.text)) / num_words
+    ellipses = _count_ellipses(stats.text) / num_words
     yield Condition("too_many_ellipses", ellipses, limits.max_ellipsis_ratio, "<=", "max_ellipsis_ratio")
     bulleted = sum(line.startswith(_BULLETS) for line in lines) / max(len(lines), 1)
     yield Condition("too_many_bullet_lines", bulleted, limits.max_bullet_lines, "<=", "max_bullet_lines")
@@ -49,18 +48,15 @@ def _examine_symbols(stats: TextStats, limits: GopherQualitySection) -> Iterator
 
 def _examine_language(stats: TextStats, limits: GopherQualitySection) -> Iterator[Condition]:
     words = stats.words
-    num_alphabetic = sum(word.isalpha() or _LETTER.search(word) is not None for word in words)
+    others = [word for word in words if not word.isalpha()]
+    num_alphabetic = len(words) - len(others) + sum(_LETTER.search(word) is not None for word in others)
     alphabetic = num_alphabetic / max(len(words), 1)
     yield Condition("too_few_alphabetic_words", alphabetic, limits.min_alphabetic_words, ">=", "min_alphabetic_words")
-    found = _count_stop_words(stats.text)
+    found = sum(pattern.search(stats.lowered) is not None for pattern in _STOP_WORDS)
     yield Condition("too_few_stop_words", found, limits.min_stop_words, ">=", "min_stop_words")
 
 
-def _count_stop_words(text: str) -> int:
-    """How many different stop words the text holds; the search ends when all are found."""
-    found: set[str] = set()
-    for match in _STOP_WORD.finditer(text):
-        found.add(match[0].lower())
-        if len(found) == len(_STOP_WORDS):
-            break
-    return len(found)
+def _count_ellipses(text: str) -> int:
+    """Ellipses of all three forms; only where two forms meet can they share a stop, and the pattern has to tell."""
+    dense, loose = text.count("..."), text.count(". . .")
+    return len(_ELLIPSIS.findall(text)) if dense and loose else dense + loose + text.count("\u2026")

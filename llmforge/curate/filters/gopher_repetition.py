@@ -19,7 +19,7 @@ arXiv 2406.11794; datatrove, GopherRepetitionFilter.
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, pairwise
 
 from llmforge.config.filters.prose import GopherRepetitionSection
 from llmforge.curate.filters.findings import Condition
@@ -30,6 +30,7 @@ _DUPLICATE_SIZES = (5, 6, 7, 8, 9, 10)
 _LINE_ENDS = re.compile(r"\n+")
 _PARAGRAPH_ENDS = re.compile(r"\n{2,}")
 
+Gram = tuple[str, ...]
 Measure = tuple[str, float]
 """The name of a measure, which is that of its limit without `max_`, and its value."""
 
@@ -70,19 +71,28 @@ def _repeated_ngrams(words: Sequence[str]) -> Iterator[Measure]:
     """
     ends = [0, *accumulate(map(len, words))]
     total = max(ends[-1], 1)
-    starts: Sequence[int] = range(len(words))
-    for size in (*_TOP_SIZES, *_DUPLICATE_SIZES):
-        grams = [tuple(words[start : start + size]) for start in starts if start + size <= len(words)]
-        counts = Counter(grams)
-        # Starts rise, so those too near to the end are the last ones, and `grams` is in step with `starts`.
-        starts = [start for start, gram in zip(starts, grams, strict=False) if counts[gram] > 1]
+    for size, counts, starts in _narrow(words):
         if size in _TOP_SIZES:
             yield f"top_{size}gram", _top_chars(counts) / total
         else:
             yield f"duplicate_{size}gram", _covered_chars(starts, size, ends) / total
 
 
-def _top_chars(counts: Counter[tuple[str, ...]]) -> int:
+def _narrow(words: Sequence[str]) -> Iterator[tuple[int, Counter[Gram], Sequence[int]]]:
+    """Of each size, the n-grams that may be repeated with their counts, and where those that are repeated start."""
+    starts: Sequence[int] = range(len(words))
+    for size in (*_TOP_SIZES, *_DUPLICATE_SIZES):
+        if size == _TOP_SIZES[0]:
+            grams: list[Gram] = list(pairwise(words))
+        else:
+            grams = [tuple(words[start : start + size]) for start in starts if start + size <= len(words)]
+        counts = Counter(grams)
+        # Starts rise, so those too near to the end are the last ones, and `grams` is in step with `starts`.
+        starts = [start for start, gram in zip(starts, grams, strict=False) if counts[gram] > 1]
+        yield size, counts, starts
+
+
+def _top_chars(counts: Counter[Gram]) -> int:
     """Characters in the copies of the most frequent n-gram, the longest of several; 0 if none is repeated."""
     most = max(counts.values(), default=0)
     return most * max(sum(map(len, gram)) for gram, count in counts.items() if count == most) if most > 1 else 0
@@ -107,13 +117,12 @@ def measure_later_copies(stats: TextStats) -> Iterator[Measure]:
         later = find_later_copies(parts)
         yield f"duplicate_{unit}s", len(later) / len(parts)
         yield f"duplicate_{unit}_chars", sum(map(len, later)) / num_chars
-    for size in _TOP_SIZES:
-        yield f"top_{size}gram", _first_top_chars(stats.tokens, size) / num_chars
-    value = 1.0
-    for size in _DUPLICATE_SIZES:
-        # Where no n-gram comes again, no longer one does.
-        value = _later_ngram_chars(stats.tokens, size) / num_chars if value else 0.0
-        yield f"duplicate_{size}gram", value
+    tokens = stats.tokens
+    for size, counts, starts in _narrow(tokens):
+        if size in _TOP_SIZES:
+            yield f"top_{size}gram", _first_top_chars(counts, tokens, size) / num_chars
+        else:
+            yield f"duplicate_{size}gram", _later_ngram_chars(tokens, size, starts) / num_chars
 
 
 def find_later_copies(parts: Sequence[str]) -> list[str]:
@@ -127,21 +136,28 @@ def find_later_copies(parts: Sequence[str]) -> list[str]:
     return later
 
 
-def _first_top_chars(tokens: Sequence[str], size: int) -> int:
-    counts = Counter(zip(*(tokens[shift:] for shift in range(size)), strict=False))
-    if not counts:
-        return 0
-    gram, count = counts.most_common(1)[0]
-    return len(" ".join(gram)) * count
+def _first_top_chars(counts: Counter[Gram], tokens: Sequence[str], size: int) -> int:
+    """Characters in the copies of the most frequent n-gram, the first of several; it may occur once."""
+    ((gram, count),) = counts.most_common(1) or [((), 0)]
+    if count < 2:  # of those that occur once, only such as may be repeated were counted
+        gram, count = tuple(tokens[:size]), 1
+    return len(" ".join(gram)) * count if len(gram) == size else 0
 
 
-def _later_ngram_chars(tokens: Sequence[str], size: int) -> int:
-    """Characters of n-grams seen before; the search goes on after the end of each."""
-    seen: set[str] = set()
-    num_chars = start = 0
-    while start <= len(tokens) - size:
-        gram = "".join(tokens[start : start + size])
-        num_chars += len(gram) if gram in seen else 0
-        start += size if gram in seen else 1
+def _later_ngram_chars(tokens: Sequence[str], size: int, starts: Sequence[int]) -> int:
+    """Characters of n-grams seen before; the search goes on after the end of each.
+
+    Args:
+        starts: where n-grams start that are repeated; at all others nothing is found.
+    """
+    seen: set[Gram] = set()
+    num_chars = reached = 0
+    for start in starts:
+        if start < reached:
+            continue
+        gram = tuple(tokens[start : start + size])
+        if gram in seen:
+            num_chars += sum(map(len, gram))
+            reached = start + size
         seen.add(gram)
     return num_chars

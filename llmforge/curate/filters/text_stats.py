@@ -38,12 +38,12 @@ class TextStats:
     @cached_property
     def plain_words(self) -> list[str]:
         """Words without the punctuation around them; a stop or an apostrophe inside a word stays."""
-        return _PLAIN_WORD.findall(self.text)
+        return _split(self.words, _PLAIN_WORD)
 
     @cached_property
     def tokens(self) -> list[str]:
         """Plain words, and every other sign on its own."""
-        return _TOKEN.findall(self.text)
+        return _split(self.words, _TOKEN)
 
     @cached_property
     def lines(self) -> list[str]:
@@ -54,3 +54,14 @@ class TextStats:
     def paragraphs(self) -> list[str]:
         """What empty lines separate, without the space around it."""
         return [part for part in map(str.strip, _PARAGRAPH_END.split(self.text)) if part]
+
+
+def _split(words: list[str], part: re.Pattern[str]) -> list[str]:
+    """The parts of every word; no part spans white space, and a word of letters and digits is its own only part."""
+    parts: list[str] = []
+    for word in words:
+        if word.isalnum():
+            parts.append(word)
+        else:
+            parts += part.findall(word)
+    return parts
