@@ -3,10 +3,10 @@
     python scripts/kill_table.py [--kills 50] [--strategies single,ddp,fsdp,zero2] [--seed 1]
 
 A tiny model is trained for a few steps with a checkpoint after each, so that a large share of the time is spent in
-writing checkpoints. The ranks are forked from this process, which has the libraries loaded: a moment drawn evenly over
-the run's time then falls into training, and not into the import of torch. Half of the kills end all ranks at once, the
-others one rank, whose companions are left to notice it by themselves. The same training then goes on, and must end with
-the same metrics, the same weights and the same optimizer states as the undisturbed one, byte by byte.
+writing checkpoints. The ranks are forked from this process, which has the libraries loaded. A moment is drawn evenly
+over the time from the first checkpoint's beginning to the end. Half of the kills end all ranks at once, the others one
+rank, whose companions are left to notice it by themselves. The same training then goes on, and must end with the same
+metrics, the same weights and the same optimizer states as the undisturbed one, byte by byte.
 """
 
 import argparse
@@ -53,7 +53,7 @@ class Row:
         while_saving: of these, how many left a half-written checkpoint (count).
         from_checkpoint: of these, how many had a whole checkpoint to go on from (count).
         unequal: which ones did not end in the undisturbed run's bytes.
-        seconds: of the undisturbed training.
+        seconds: of the undisturbed training, from its first checkpoint on.
     """
 
     kills: int = 0
@@ -143,6 +143,13 @@ def wait(ranks: list[int], limit_s: float) -> list[int | None]:
     return [codes[rank] for rank in ranks]
 
 
+def wait_for_first_checkpoint(settings: Settings) -> None:
+    """Return when the first checkpoint is begun."""
+    end_s = time.monotonic() + LIMIT_S
+    while not (settings.run_folder / "train" / "checkpoints").exists() and time.monotonic() < end_s:
+        time.sleep(0.002)
+
+
 def outcome(settings: Settings) -> object:
     """What has to be the same: losses, and every byte of the last checkpoint's tensors."""
     folder = settings.run_folder / "train"
@@ -160,9 +167,9 @@ def copy_of(tokenized: Path, strategy: str) -> Iterator[Settings]:
         yield make_settings(Path(name), strategy)
 
 
-def finish(settings: Settings, num_ranks: int) -> object:
-    """Train to the end, from wherever the training stands."""
-    codes = wait(start(settings, num_ranks), LIMIT_S)
+def finish(settings: Settings, ranks: list[int]) -> object:
+    """Wait for ranks that train to the end; what came of it."""
+    codes = wait(ranks, LIMIT_S)
     if any(codes):
         logs = [path.read_text() for path in sorted(settings.run_folder.parent.glob("rank-*.log"))]
         raise RuntimeError(f"ranks ended with {codes}\n" + "\n".join(logs))
@@ -172,6 +179,7 @@ def finish(settings: Settings, num_ranks: int) -> object:
 def kill_and_resume(settings: Settings, num_ranks: int, after_s: float, draw: random.Random, row: Row) -> object:
     """Kill a fresh training after some seconds, count what it left, and bring it to its end."""
     ranks = start(settings, num_ranks)
+    wait_for_first_checkpoint(settings)
     time.sleep(after_s)
     doomed = ranks if draw.random() < 0.5 else [draw.choice(ranks)]
     for rank in doomed:
@@ -182,15 +190,17 @@ def kill_and_resume(settings: Settings, num_ranks: int, after_s: float, draw: ra
         left = settings.run_folder / "train" / "checkpoints"
         row.while_saving += any(left.glob("*.partial"))
         row.from_checkpoint += any(left.glob("step-????????"))
-    return finish(settings, num_ranks)
+    return finish(settings, start(settings, num_ranks))
 
 
 def kill_strategy(tokenized: Path, strategy: str, kills: int, seed: int) -> Row:
     """Kill trainings of one strategy until this many were killed."""
     row, draw, num_ranks = Row(), random.Random(f"{strategy}-{seed}"), NUM_RANKS[strategy]
     with copy_of(tokenized, strategy) as settings:
+        ranks = start(settings, num_ranks)
+        wait_for_first_checkpoint(settings)
         start_s = time.monotonic()
-        expected = finish(settings, num_ranks)
+        expected = finish(settings, ranks)
         row.seconds = time.monotonic() - start_s
     while row.kills < kills:
         after_s = draw.uniform(0.0, row.seconds)

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from kill_table import CONTEXT, NUM_RANKS, SEQUENCES, copy_of, finish, make_settings, tokenize_topics
+from kill_table import CONTEXT, NUM_RANKS, SEQUENCES, copy_of, finish, make_settings, start, tokenize_topics
 
 FIRST_STEPS, STEPS = 5, 16
 STRATEGIES = ("single", "ddp", "fsdp", "tensor", "pipeline", "3d", "zero1", "zero3")
@@ -38,7 +38,8 @@ def losses(tokenized: Path, *parts: tuple[str, int]) -> list[float]:
         folder = settings.run_folder.parent
         for strategy, steps in parts:
             same = {"tokens": steps * CONTEXT * SEQUENCES, "schedule": {"name": "constant", "warmup_fraction": 0.0}}
-            lines = finish(make_settings(folder, strategy, dropout=0.0, **same), NUM_RANKS[strategy])[0]
+            part = make_settings(folder, strategy, dropout=0.0, **same)
+            lines = finish(part, start(part, NUM_RANKS[strategy]))[0]
     return [line["loss"] for line in lines]
 
 
