@@ -89,6 +89,8 @@ def test_a_normal_text_is_normal(text):
         ("version 8.8.8.8", "version 8.8.8.8"),
         ("2001:4860:4860::8888 is one", "|||IP_ADDRESS||| is one"),
         ("fe80::1 and 12:30", "fe80::1 and 12:30"),
+        ("a[::2] + b[1::2], 2001:470:1f0b::", "a[::2] + b[1::2], |||IP_ADDRESS|||"),
+        ("1.0.0.0 and 5.1.0.0", "1.0.0.0 and 5.1.0.0"),
         ("Call +49 30 1234567", "Call |||PHONE_NUMBER|||"),
         ("Call (212) 555-0123 now", "Call |||PHONE_NUMBER||| now"),
         ("212-555-0123, 1-212-555-0123", "|||PHONE_NUMBER|||, |||PHONE_NUMBER|||"),

@@ -1,8 +1,9 @@
 """Personal data: e-mail addresses, public IP addresses and telephone numbers are masked and counted.
 
 A mask says what stood there: `|||EMAIL_ADDRESS|||`, `|||IP_ADDRESS|||`, `|||PHONE_NUMBER|||`. Private, reserved and
-invalid IP addresses stay, as do numbers after the word "version". A telephone number needs a plus sign, or the form of
-North America with its separators; bare digits are no telephone number. An address at the very end of a text counts.
+invalid IP addresses stay, as do numbers after the word "version" and those that end in `.0`; other version numbers of
+four parts are masked too. A telephone number needs a plus sign, or the form of North America with its separators; bare
+digits are no telephone number. An address at the very end of a text counts.
 
 Source: Soldaini et al., Dolma, arXiv 2402.00159, section 5 (masks, and dropping documents that hold more than five);
 datatrove, PIIFormatter (public addresses only); RFC 5321 (lengths); ITU-T E.164.
@@ -20,8 +21,10 @@ _EMAIL = re.compile(
     r"(?<![\w.%+-])[A-Za-z0-9_%+-](?:[\w.%+-]{0,62}[A-Za-z0-9_%+-])?"
     r"@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?\.){1,8}[A-Za-z]{2,24}(?![\w-])"
 )
+# Of version 6, only what can be public (2000::/3): `a[::2]` and `Set::new` are code.
 _IP = re.compile(
-    r"(?<![\w.:])(?<!version )(?<!Version )(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)|[0-9A-Fa-f:]{2,39}(?![\w:.]))"
+    r"(?<![\w.:])(?<!version )(?<!Version )"
+    r"(?:\d{1,3}(?:\.\d{1,3}){3}(?!\.?\w)|[23][0-9A-Fa-f]{3}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:]))"
 )
 _PHONE = re.compile(
     r"(?<![\w+.-])(?:"
@@ -58,6 +61,8 @@ def _masker(
 
 
 def _is_public(found: str) -> bool:
+    if found.endswith(".0"):  # a network's address, or a version
+        return False
     try:
         return ip_address(found).is_global
     except ValueError:
