@@ -131,8 +131,8 @@ def _zero_bubble(layout: Layout, schedule: str) -> Iterator[Problem]:
     if schedule == "zero_bubble" and layout.pipeline > 1 and layout.world > layout.pipeline:
         yield Problem(
             ("train", "parallel", "schedule"),
-            "zero_bubble computes gradients of inputs and of weights apart from each other, which the hooks of DDP, "
-            "FSDP and tensor-parallel layers miss",
+            "zero_bubble computes gradients of inputs and of weights apart, which is right in a pipeline "
+            "alone: DDP and FSDP miss the gradients of weights",
             "set it to interleaved_1f1b, or use --strategy pipeline",
         )
 

@@ -31,8 +31,8 @@ class ParallelSection(Section):
     )
 
     @model_validator(mode="after")
-    def _zero_bubble_keeps_its_activations(self) -> "ParallelSection":
-        """Refuse what computes a block again in the middle of a backward pass that is taken apart."""
-        if self.schedule == "zero_bubble" and self.activation_checkpointing != "none":
-            raise ValueError("zero_bubble does not go with activation_checkpointing; use interleaved_1f1b, or none")
+    def _zero_bubble_keeps_all_or_nothing(self) -> "ParallelSection":
+        """Refuse what was seen not to end: a backward pass in two parts over blocks that keep some products."""
+        if self.schedule == "zero_bubble" and self.activation_checkpointing == "selective":
+            raise ValueError("zero_bubble does not go with selective activation_checkpointing; use full, or none")
         return self

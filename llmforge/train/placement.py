@@ -52,7 +52,8 @@ def choose_layout(settings: Settings, arch: Architecture, world: int) -> tuple[s
     problems = find_problems(settings, arch, name, world)
     if problems:
         lines = [f"{dotted(one.path)}: {one.what}" + (f"\n  hint: {one.hint}" if one.hint else "") for one in problems]
-        raise SettingsError("\n".join([f"{name} cannot run on {world} processes", *lines]))
+        on = "one process" if world == 1 else f"{world} processes"
+        raise SettingsError("\n".join([f"{name} cannot run on {on}", *lines]))
     return name, layout_of(settings.train, arch, name, world), "train.strategy says so"
 
 

@@ -13,13 +13,14 @@ import torch
 from llmforge.arch.presets import resolve_architecture
 from llmforge.config.model import ModelSection
 from llmforge.config.parallel import ParallelSection
-from llmforge.config.train import TrainSection
+from llmforge.config.train import OptimizerSection, TrainSection
 from llmforge.core.hashing import derive_seed
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.local_world import run_in_processes
 from llmforge.parallel.process_group import World, join_world
 from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import IGNORE, MicroBatch
+from llmforge.train.optimizers import build_optimizer
 
 SLICED = {"sequence_parallel": True, "vocabulary_parallel_loss": True}
 ROWS = {
@@ -49,6 +50,7 @@ FAMILIES = ["gpt2", "llama2"]
 SLOW_FAMILIES = ["gpt3", "palm", "bloom"]
 MASKED_FAMILIES = ["gpt2", "bloom"]
 DEEP_FAMILIES = ["gpt2-deep", "llama2-deep"]
+MUON = build_optimizer(OptimizerSection(name="muon"))
 VOCAB, CONTEXT, SEQUENCES, STEPS = 120, 32, 8, 20
 
 
@@ -145,6 +147,12 @@ def training_case(world, name, optimizer, lr):
     return losses, evaluation, arrays(strategy.full_state())
 
 
+def muon_case(world, name):
+    """Five steps of an optimizer that needs each matrix whole, whoever holds what of it."""
+    strategy = prepared(world, name, architecture("llama2"), MUON, max_grad_norm=1.0)
+    return [step(strategy, number, 2e-2) for number in range(5)]
+
+
 def resume_case(world, name, folder):
     """Six steps with dropout, and the last three again from a checkpoint."""
     arch = architecture("gpt2", dropout=0.1)
@@ -229,6 +237,7 @@ CASES = {
     "no clipping": (clipping_case, 1e9),
     "sgd": (training_case, sgd, 0.3),
     "adamw": (training_case, adamw, 3e-3),
+    "muon": (muon_case,),
     "bf16": (bf16_case,),
     "nan": (nan_case,),
     "empty": (empty_case,),
@@ -368,6 +377,13 @@ def test_twenty_steps_give_the_losses_of_one_process(single, ranks, optimizer):
         if optimizer == "sgd":
             for name, weight in rank[optimizer][2].items():
                 assert np.abs(weight - weights[name]).max() <= 1e-5, name
+
+
+def test_muon_gives_the_losses_of_one_process(single, ranks):
+    losses = single[1]["muon"]
+    assert losses[-1] < losses[0] - 0.05
+    for rank in ranks[1]:
+        assert rank["muon"] == pytest.approx(losses, rel=1e-5)
 
 
 def test_bf16_computes_near_fp32_over_fp32_weights(single, ranks):

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from llmforge.arch.presets import PRESETS
+from llmforge.config.parallel import ParallelSection
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.pipeline import cut, stage_blocks, stage_of
 from llmforge.parallel.sharding import Sharding, named_parameters
@@ -68,3 +69,9 @@ def test_a_file_written_tensor_by_tensor_is_a_safetensors_file(tmp_path):
     read = load_file(tmp_path / "x.safetensors")
     assert read.keys() == tensors.keys()
     assert all(torch.equal(read[name], tensor) and read[name].dtype == tensor.dtype for name, tensor in tensors.items())
+
+
+def test_zero_bubble_with_selective_checkpointing_is_refused():
+    assert ParallelSection(schedule="zero_bubble", activation_checkpointing="full").schedule == "zero_bubble"
+    with pytest.raises(ValueError, match="zero_bubble does not go with selective activation_checkpointing; use full"):
+        ParallelSection(schedule="zero_bubble", activation_checkpointing="selective")
