@@ -65,6 +65,16 @@ class CheckpointSection(Section):
     )
 
 
+class SpikeSection(Section):
+    """What to do with a step whose loss or gradient norm stands far above those before it."""
+
+    policy: Literal["none", "skip", "rollback"] = Field(
+        "none", description="skip: drop the step's gradients; rollback: to the last checkpoint's weights, data goes on"
+    )
+    deviations: float = Field(6.0, gt=0, description="a spike is this many standard deviations above the mean")
+    window_steps: int = Field(128, ge=4, description="steps that mean and deviation are taken over")
+
+
 _NOT_UNDER_ZERO = {
     "muon": "ZeRO shows the optimizer flat pieces of weights, and muon needs whole matrices",
     "adagrad": "its sums are made with the optimizer, before ZeRO cuts the weights into pieces",
@@ -106,6 +116,7 @@ class TrainSection(Section):
     checkpoint: CheckpointSection = CheckpointSection()
     parallel: ParallelSection = ParallelSection()
     zero: ZeroSection = ZeroSection()
+    spikes: SpikeSection = SpikeSection()
     log_every_steps: int = execution(10, ge=1, description="steps between lines of metrics.jsonl")
     log_gradients: bool = execution(
         False, description="logged lines tell each parameter's gradient norm, weight norm and update-to-weight ratio"
@@ -115,6 +126,9 @@ class TrainSection(Section):
     )
     eval_every_steps: int = execution(100, ge=1, description="steps between validations")
     eval_tokens: int = execution(131072, ge=1, description="validation tokens at most; the last step takes all")
+    hang_timeout_s: float = execution(
+        1800.0, gt=0, le=1e6, description="a rank that takes no step, evaluates and saves nothing for so long is ended"
+    )
     threads: int | None = execution(None, ge=1, description="CPU threads of a process; null: cores / processes")
 
     @model_validator(mode="after")

@@ -27,6 +27,7 @@ from llmforge.parallel.strategy import Strategy
 from llmforge.train.agreement import from_first_rank
 from llmforge.train.data import NOTHING_DRAWN
 from llmforge.train.ledger import Ledger
+from llmforge.train.spikes import Recent, to_recent
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,14 @@ class Position:
         samples: samples drawn (count).
         tokens: tokens trained on (count).
         data_hash: running hash of the samples drawn.
+        recent: losses and norms that spikes are told by.
     """
 
     step: int = 0
     samples: int = 0
     tokens: int = 0
     data_hash: str = NOTHING_DRAWN
+    recent: Recent = ()
 
 
 class Checkpoints:
@@ -165,7 +168,8 @@ def read_position(checkpoint: Path, fingerprint: str) -> Position:
             f"{checkpoint}: belongs to a training with other settings or inputs",
             "remove it from this run, or start anew with --force",
         )
-    return Position(**{name: state[name] for name in Position.__dataclass_fields__})
+    values = {name: state[name] for name in Position.__dataclass_fields__}
+    return Position(**{**values, "recent": to_recent(values["recent"])})
 
 
 def check_disk(folder: Path, num_bytes: int) -> None:

@@ -2,9 +2,9 @@
 
     LLMFORGE_FAULTS="kill@step=7,rank=1;nan@step=5"
 
-`kill` ends the process without a word before the step, `term` sends it SIGTERM, as a scheduler does, and `nan` makes
-the loss of the step not a number. Steps count from 1, as in metrics.jsonl. Without a rank, every rank is meant. The
-variable is read once, when a run starts.
+`kill` ends the process without a word before the step, `term` sends it SIGTERM, as a scheduler does, `stop` stops it
+(SIGSTOP), `nan` makes the loss of the step not a number, and `spike` makes it a hundred times as large. Steps count
+from 1, as in metrics.jsonl. Without a rank, every rank is meant. The variable is read once, when a run starts.
 """
 
 import os
@@ -19,7 +19,8 @@ from llmforge.core.errors import SettingsError
 from llmforge.model.transformer import Transformer
 
 VARIABLE = "LLMFORGE_FAULTS"
-_KINDS = ("kill", "term", "nan")
+_KINDS = ("kill", "term", "stop", "nan", "spike")
+_FACTORS = {"nan": torch.nan, "spike": 100.0}
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,11 @@ class FaultInjector:
 
     def __init__(self, faults: tuple[Fault, ...], rank: int) -> None:
         self._mine = tuple(fault for fault in faults if fault.rank in (None, rank))
-        self._poisoned = False
+        self._factor = 1.0
 
     def attach(self, model: Transformer) -> Transformer:
-        """Let a `nan` fault reach the model's output; without one the model stays untouched."""
-        if any(fault.kind == "nan" for fault in self._mine):
+        """Let a `nan` or `spike` fault reach the model's output; without one the model stays untouched."""
+        if any(fault.kind in _FACTORS for fault in self._mine):
             model.register_forward_hook(self._poison)
         return model
 
@@ -75,7 +76,9 @@ class FaultInjector:
             os.kill(os.getpid(), signal.SIGKILL)
         if "term" in kinds:
             os.kill(os.getpid(), signal.SIGTERM)
-        self._poisoned = "nan" in kinds
+        if "stop" in kinds:
+            os.kill(os.getpid(), signal.SIGSTOP)
+        self._factor = next((_FACTORS[kind] for kind in _FACTORS if kind in kinds), 1.0)
 
     def _poison(self, _model: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        return output * torch.nan if self._poisoned else output
+        return output * self._factor if self._factor != 1.0 else output

@@ -10,6 +10,7 @@ import torch
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.flops import flops_per_token
 from llmforge.config.schema import Settings
+from llmforge.core import log
 from llmforge.core.errors import Preempted
 from llmforge.core.hardware import peak_rss_bytes
 from llmforge.core.hashing import derive_seed
@@ -19,12 +20,15 @@ from llmforge.parallel.strategy import StepResult, Strategy
 from llmforge.train.checkpoint import Checkpoints, Position
 from llmforge.train.data import TrainingData, ValidationData, micro_batches
 from llmforge.train.faults import FaultInjector
-from llmforge.train.guards import StopRequest, check_step
+from llmforge.train.guards import StopRequest, Watchdog, check_step, name_documents
 from llmforge.train.layer_statistics import LayerStatistics
 from llmforge.train.ledger import Ledger
 from llmforge.train.metrics import MetricsFile
+from llmforge.train.out_of_memory import explains_out_of_memory
 from llmforge.train.plan import BatchShape, Horizon
 from llmforge.train.schedules import learning_rate
+from llmforge.train.spikes import find_spike, remember
+from llmforge.train.status import StatusFolder
 from llmforge.train.validation import Validation, validate
 
 
@@ -47,6 +51,7 @@ class Training:
     metrics: MetricsFile | None
     ledger: Ledger
     stop: StopRequest
+    status: StatusFolder
     faults: FaultInjector
     after_save: Callable[[Position], None]
 
@@ -59,8 +64,10 @@ def run_steps(training: Training, position: Position) -> Position:
     """
     num_steps, every = training.horizon.num_steps, training.settings.train
     pace, saved_step = _Pace(), position.step
-    with progress("train", num_steps * every.global_batch_tokens) as shown:
+    total = num_steps * every.global_batch_tokens
+    with progress("train", total) as shown, Watchdog(every.hang_timeout_s, training.world, training.status) as watchdog:
         while position.step < num_steps:
+            watchdog.alive(f"after step {position.step:,}")
             if training.stop.agreed():
                 raise _save_and_stop(training, position, saved_step)
             step = position.step + 1
@@ -68,16 +75,18 @@ def run_steps(training: Training, position: Position) -> Position:
             validates = last or step % every.eval_every_steps == 0
             logs = validates or step % every.log_every_steps == 0 or step == 1
             watch = LayerStatistics() if logs and every.log_gradients else None
-            with pace:
+            with pace, explains_out_of_memory(training.settings, training.arch, training.world):
                 taken = take_step(training, position, watch)
             position = taken.position
             measured = None
             if validates:
                 num_tokens = None if last else every.eval_tokens
+                watchdog.alive(f"validating after step {step:,}")
                 measured = validate(training.strategy, training.validation, training.shape, num_tokens)
             if logs:
                 _log(training, taken, measured, pace.mean_s(), shown)
             if last or position.step % every.checkpoint.every_steps == 0:
+                watchdog.alive(f"saving step {step:,}")
                 save(training, position)
                 saved_step = position.step
     return position
@@ -110,16 +119,40 @@ def take_step(training: Training, position: Position, watch: LayerStatistics | N
     if not result.finite:
         training.strategy.discard()
     check_step(result, position.step + 1, training.data, indices, training.ledger)
-    if watch is not None:
-        watch.before_update(training.strategy)
-    training.strategy.apply(step_lr(training, position.step))
+    spikes = settings.train.spikes
+    spike = find_spike(spikes, position.recent, result)
     reached = Position(
         position.step + 1,
         position.samples + len(indices),
         position.tokens + result.tokens,
         training.data.hash_after(position.data_hash, indices),
+        remember(spikes, position.recent, result),
     )
+    if spike is not None:
+        _pass_over(training, reached, spike)
+        return TakenStep(result, reached, None)
+    if watch is not None:
+        watch.before_update(training.strategy)
+    training.strategy.apply(step_lr(training, position.step))
     return TakenStep(result, reached, watch.after_update(training.strategy) if watch is not None else None)
+
+
+def _pass_over(training: Training, reached: Position, spike: str) -> None:
+    """Leave a step's data behind without learning from it, and with `rollback` what the last checkpoint had not seen.
+
+    Steps and samples are counted on, so that the data of the steps since that checkpoint do not come again.
+    """
+    training.strategy.discard()
+    found = None
+    if training.settings.train.spikes.policy == "rollback":
+        found = training.checkpoints.find(training.ledger)
+    if found is not None:
+        training.strategy.load(found)
+    event = "skipped" if found is None else "rolled-back"
+    documents = name_documents(training.data, training.shape.global_indices(reached.step - 1))
+    training.ledger.add(event, reached.step, reason=spike, checkpoint=found and found.name, documents=documents)
+    if training.metrics is not None:
+        log.warn(f"step {reached.step:,} is {'skipped' if found is None else f'undone back to {found.name}'}: {spike}")
 
 
 def save(training: Training, position: Position) -> None:

@@ -105,6 +105,7 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
             metrics=metrics,
             ledger=session.ledger,
             stop=stop,
+            status=session.folder.status,
             faults=faults,
             after_save=lambda _: session.folder.drop_old() if record is not None else None,
         )

@@ -1,6 +1,7 @@
 """Several processes under torchrun: one order of samples, one decision, one outcome."""
 
 import sys
+import time
 from pathlib import Path
 
 import orjson
@@ -62,3 +63,16 @@ def test_what_is_not_finite_on_one_rank_stops_all_with_that_cause(folder: Path) 
 def test_a_rank_that_dies_without_a_word_is_told(folder: Path) -> None:
     with pytest.raises(MachineError, match="died without a word"):
         train_in_two(make_settings(folder), "kill@step=3,rank=1")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_a_stopped_rank_ends_the_training_in_bounded_time(folder: Path) -> None:
+    start_s = time.monotonic()
+    with pytest.raises(
+        MachineError, match=r"nothing has gone on for 5 s \(after step 4\): a rank hangs, or was stopped"
+    ):
+        train_in_two(make_settings(folder, hang_timeout_s=5.0), "stop@step=5,rank=1")
+    assert time.monotonic() - start_s < 90  # 5 s, torchrun's 30 s of grace, and the start
+    train_in_two(make_settings(folder))
+    assert len(losses(folder / "tiny/train")) == 12
