@@ -26,7 +26,7 @@ class Scores:
         unknown_rate: share of the tokens that say "unknown" (0 to 1).
         renyi: Renyi efficiency of order 2.5, the evenness with which tokens are used (0 to 1).
         dead: share of the vocabulary that the text never needs (0 to 1).
-        mb_per_s: speed of encoding in one thread (MB of text a second).
+        mb_per_s: speed of encoding (MB of text a second of processor time).
         by_group: bytes per token of each group of documents.
     """
 
@@ -55,9 +55,9 @@ def score(tokenizer: Tokenizer, groups: Mapping[str, Sequence[str]]) -> Scores:
         before, group_bytes = uses.sum(), 0
         for start in range(0, len(texts), _BATCH_DOCUMENTS):
             batch = texts[start : start + _BATCH_DOCUMENTS]
-            begun = time.perf_counter()
+            begun = time.process_time()
             encoded = tokenizer.encode_batch(batch)
-            seconds += time.perf_counter() - begun
+            seconds += time.process_time() - begun
             for text, ids in zip(batch, encoded, strict=True):
                 uses += np.bincount(ids, minlength=len(uses))
                 exact += tokenizer.decode(ids) == text
