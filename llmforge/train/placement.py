@@ -99,6 +99,9 @@ def _unread_sections(train: TrainSection, name: str) -> Iterator[Problem]:
     if train.parallel != read:
         what = f"but for activation_checkpointing, its settings are for the torch-native strategies; {name} reads none"
         yield Problem(("train", "parallel"), what, "leave them out, or use --strategy fsdp")
+    if name == "zero3" and train.parallel.activation_checkpointing == "selective":
+        what = "selective does not go with zero3: from the second step on, gradients were seen to be off by 2e-3"
+        yield Problem(("train", "parallel", "activation_checkpointing"), what, "set it to full, or use zero2 or fsdp")
     try:
         zero_config(train.zero, STAGES[name], precision="fp32", num_params=1)
     except SettingsError as error:

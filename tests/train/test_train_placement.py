@@ -120,6 +120,7 @@ def test_auto_leaves_zero_out_where_the_optimizer_needs_whole_matrices() -> None
         ("zero2", {"parallel": {"tensor": 2}}, "its settings are for the torch-native strategies; zero2 reads none"),
         ("fsdp", {"zero": {"offload_optimizer": True}}, "its settings are for DeepSpeed, and fsdp reads none of them"),
         ("zero2", {"zero": {"offload_parameters": True}}, "zero2, which does not shard parameters"),
+        ("zero3", {"parallel": {"activation_checkpointing": "selective"}}, "selective does not go with zero3"),
         ("zero1", {"zero": {"extra": {"gradient_clipping": 1.0}}}, "sets gradient_clipping, which llmforge sets"),
     ],
 )
