@@ -3,10 +3,10 @@ from pathlib import Path
 
 import orjson
 import pytest
+from judging import judge as decide
 
 from llmforge.config.curate import LanguageSection
 from llmforge.curate.filters.findings import Edited
-from llmforge.curate.filters.table import find_rule
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.language import identify
 from llmforge.curate.readers.items import Verdict
@@ -17,7 +17,7 @@ GERMAN = "Der Ausschuss trat am Morgen zusammen und beschloss, dass die Brücke 
 
 def judge(text: str, **limits: object) -> tuple[Verdict | Edited | None, dict[str, object]]:
     stats = TextStats(text)
-    return find_rule("language", LanguageSection.model_validate(limits)).judge(stats), stats.meta
+    return decide(stats, LanguageSection.model_validate(limits), "language"), stats.meta
 
 
 def test_a_kept_language_stays_and_is_noted() -> None:

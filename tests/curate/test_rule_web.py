@@ -27,7 +27,7 @@ def lists(tmp_path: Path) -> UrlListsSection:
     files = {
         "domains": "# adult sites\nbad.example\nwww.worse.example\n",
         "urls": "forum.example/adult\nhttps://www.paste.example/x/\n",
-        "strict_words": "play-boy\n",
+        "strict_words": "play-boy\ntwo words\n",
         "hard_words": "Porn\n",
         "soft_words": "sex\nass\n",
     }
@@ -54,6 +54,7 @@ def lists(tmp_path: Path) -> UrlListsSection:
         ("http://paste.example/y", None),
         ("http://good.example/superplay-boyish", "strict_word"),
         ("http://play.boy.example/", "strict_word"),
+        ("http://good.example/x-two-words", "strict_word"),
         ("http://good.example/play/boy", None),
         ("http://good.example/PORN-movies", "hard_word"),
         ("http://good.example/pornography-law", None),

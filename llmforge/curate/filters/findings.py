@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from operator import eq, ge, gt, le, lt
 from typing import Any, Literal, NamedTuple
 
-from llmforge.curate.readers.items import Verdict
-
 Relation = Literal[">=", "<=", ">", "<", "==", "in"]
 
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {
@@ -73,21 +71,3 @@ class Edited:
 Finding = Condition | Edited
 Examine = Callable[[Any, Any], Iterator[Finding]]
 """A rule: a text (`TextStats`) and the rule's section of the settings to what it finds."""
-
-
-def decide(rule: str, findings: Iterator[Finding]) -> Verdict | Edited | None:
-    """The first violated condition as a verdict; else the new text, if the rule has edited; else None.
-
-    Args:
-        rule: the rule's name, which the verdict carries before that of the condition.
-        findings: what the rule finds; nothing is taken after the first violation.
-    """
-    edited = None
-    for finding in findings:
-        if isinstance(finding, Edited):
-            edited = finding
-        elif finding.violated:
-            value = finding.value
-            shown = round(value, 6) if isinstance(value, float) else value
-            return Verdict(f"{rule}.{finding.name}", shown, finding.limit)
-    return edited

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, NamedTuple
 
-from llmforge.curate.filters.findings import Edited, Examine, Finding, decide
+from llmforge.curate.filters.findings import Examine, Finding
 from llmforge.curate.filters.text_stats import TextStats
-from llmforge.curate.readers.items import ContentKind, Verdict
+from llmforge.curate.readers.items import ContentKind
 
 
 class _Entry(NamedTuple):
@@ -69,10 +69,6 @@ class Rule:
     def examine(self, stats: TextStats) -> Iterator[Finding]:
         """Everything that the rule measures or edits, in its published order, each when it is asked for."""
         return self._examine(stats, self.limits)
-
-    def judge(self, stats: TextStats) -> Verdict | Edited | None:
-        """Why the document goes; or its new text; or None if it stays as it is."""
-        return decide(self.name, self._examine(stats, self.limits))
 
 
 def find_rule(name: str, limits: Any) -> Rule:

@@ -63,7 +63,7 @@ def _entries(limits: UrlListsSection, setting: str) -> frozenset[str]:
     """The entries of all lists of a setting, in the form that addresses are brought to."""
     found = read_entries(limits, getattr(limits, setting))
     if setting == "strict_words":
-        return frozenset(word.replace("-", "").replace(".", "") for word in found) - {""}
+        return frozenset(re.sub(r"[-.\s]", "", word) for word in found) - {""}
     if setting in ("domains", "urls"):
         return frozenset(_SCHEME.sub("", entry).removeprefix("www.").rstrip("/") for entry in found)
     return found
