@@ -7,6 +7,7 @@ checkpoints/latest                   the newest name: a hint for people, never r
 """
 
 import shutil
+import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,6 +68,7 @@ class Checkpoints:
     ) -> None:
         self._folder, self._arch, self._facts, self._section = folder, arch, facts, section
         self._world = world
+        self._cost_told = False
 
     @property
     def _writes(self) -> bool:
@@ -80,6 +82,7 @@ class Checkpoints:
         """
         final = self._folder / f"step-{position.step:08d}"
         partial = final.with_name(f"{final.name}.partial")
+        start_s = time.monotonic()
         if self._writes:
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
@@ -88,8 +91,16 @@ class Checkpoints:
         if self._writes:
             self._commit(partial, final, position)
             self._purge(final)
+            self._tell_cost(final, time.monotonic() - start_s)
         from_first_rank(0, self._world)  # nobody goes on before it is proven
         return final
+
+    def _tell_cost(self, folder: Path, seconds: float) -> None:
+        """Say, once a session, what a checkpoint costs."""
+        if not self._cost_told:
+            size = sum(path.stat().st_size for path in folder.iterdir())
+            log.say(f"train: a checkpoint takes {seconds:.2f} s and {size / 1e6:,.1f} MB, proven by reading it back")
+        self._cost_told = True
 
     def _commit(self, partial: Path, final: Path, position: Position) -> None:
         check_finite(partial / WEIGHTS)

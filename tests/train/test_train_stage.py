@@ -163,3 +163,11 @@ def test_lost_metrics_are_no_results(folder: Path) -> None:
 def test_training_needs_tokens(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the stage 'tokenize' has not finished"):
         train(make_settings(tmp_path))
+
+
+def test_the_cost_of_a_checkpoint_is_told_once(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    train(make_settings(folder, checkpoint={"every_steps": 6}))
+    told = [line for line in caplog.messages if "a checkpoint takes" in line]
+    assert len(told) == 1
+    assert told[0].endswith("s and 0.4 MB, proven by reading it back")
