@@ -61,7 +61,8 @@ def test_every_problem_is_told_at_once_in_reading_order_with_the_nearest_key(tmp
     )
     lines = refusal(file).splitlines()
     assert lines[0] == (
-        f"{file}:7:5: unknown key; got `dedup.minhash.band`, allowed bands, ngram_words, rows, verify_jaccard"
+        f"{file}:7:5: unknown key; got `dedup.minhash.band`, allowed bands, ngram_characters, "
+        "ngram_tokens, ngram_words, rows, tokenizer, verify_containment, verify_jaccard"
     )
     assert lines[1] == "  hint: did you mean `bands`?"
     assert lines[2] == f"{file}:8:5: `dedup.minhash.verify_jaccard` does not fit; got 1.7, allowed at most 1.0"
