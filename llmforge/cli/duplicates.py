@@ -12,7 +12,9 @@ _SHARED_AROUND = 60
 def removal_lines(removal: Removal) -> list[str]:
     """A removal as lines: who went, in favour of whom, how similar, and both texts with what differs marked."""
     removed, kept = removal.removed, removal.kept
-    head = f"{removed['id']} went, {kept['id']} stays: {removed['method']}, similarity {removed['similarity']:.3f}"
+    # Of documents from one URL only that is known.
+    similar = "" if removed["similarity"] is None else f", similarity {removed['similarity']:.3f}"
+    head = f"{removed['id']} went, {kept['id']} stays: {removed['method']}{similar}"
     lines = [head]
     for name, document, parts in zip(
         ("went", "stays"), (removed, kept), mark_differences(removed["text"], kept["text"]), strict=True

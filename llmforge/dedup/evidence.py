@@ -74,7 +74,7 @@ def mark_differences(one: str, two: str) -> tuple[list[Part], list[Part]]:
 
 def _shard_of_keeper(folder: Path, removed: dict[str, Any]) -> Path:
     """The file that holds the document that stays: of this artifact, or of an earlier one."""
-    return Path(removed["kept_in"] or folder, "data", f"{removed['kept_shard']:05d}.jsonl.zst")
+    return Path(removed.get("kept_in") or folder, "data", f"{removed['kept_shard']:05d}.jsonl.zst")
 
 
 def _first_removals(folder: Path, limit: int, method: str | None) -> list[dict[str, Any]]:

@@ -87,7 +87,7 @@ def _read_removed(folder: Path) -> tuple[int, list[float], Counter[str]]:
     for path in sorted((folder / "removed").glob("*.jsonl.zst")):
         for removed in read_objects(path):
             count += 1
-            if removed["kept_in"] is None:
+            if removed.get("kept_in") is None:
                 owed[removed["kept_id"]] += 1
             if removed["method"] == "minhash":
                 similarities.append(removed["similarity"])
@@ -115,8 +115,8 @@ def _check_earlier_keepers(folder: Path) -> None:
     wanted: dict[Path, set[str]] = {}
     for path in sorted((folder / "removed").glob("*.jsonl.zst")):
         for removed in read_objects(path):
-            if removed["kept_in"] is not None:
-                shard = Path(removed["kept_in"], "data", f"{removed['kept_shard']:05d}.jsonl.zst")
+            if removed.get("kept_in") is not None:
+                shard = Path(removed.get("kept_in"), "data", f"{removed['kept_shard']:05d}.jsonl.zst")
                 wanted.setdefault(shard, set()).add(removed["kept_id"])
     for shard, names in sorted(wanted.items()):
         if missing := names - {document["id"] for document in read_objects(shard)}:

@@ -41,6 +41,16 @@ def test_self_check_prints_what_is_found_of_planted_copies(llmforge: Llmforge, f
     assert not (folder / "runs").exists()
 
 
+def test_documents_of_one_url_are_shown_without_a_similarity(llmforge: Llmforge, tmp_path: Path) -> None:
+    rows = [{**document(number, f"version {number}"), "url": "http://a.org/page"} for number in range(2)]
+    write_shards(tmp_path / "texts", [rows])
+    made = llmforge("dedup", "--data", "texts", "--set", "dedup.url=true", cwd=tmp_path)
+    assert made.returncode == 0, made.stderr
+    shown = llmforge("inspect", "dups", "runs/llmforge", "--method", "url", cwd=tmp_path)
+    assert shown.stdout.splitlines()[0].endswith("stays: url")
+    assert llmforge("verify", "runs/llmforge", cwd=tmp_path).returncode == 0
+
+
 def test_the_memory_that_was_foretold_is_held(llmforge: Llmforge, tmp_path: Path) -> None:
     draw = random.Random(3)
     rows = [document(number, make_text(draw, 250)) for number in range(3000)]
