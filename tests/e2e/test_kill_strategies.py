@@ -1,5 +1,6 @@
 """Trainings under every kind of strategy: killed and resumed, and begun under one strategy and ended under another."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,9 @@ SCRIPTS = Path(__file__).parents[2] / "scripts"
 
 def table(script: str, *words: str) -> list[list[str]]:
     """The cells of the rows that a script prints; it fails if a row is not as it should be."""
-    done = subprocess.run([sys.executable, SCRIPTS / script, *words], capture_output=True, text=True, timeout=500)
+    environment = {**os.environ, "PYTHONPATH": str(SCRIPTS.parent), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, SCRIPTS / script, *words]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=500)
     assert done.returncode == 0, done.stdout + done.stderr
     rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("|")]
     return rows[2:]
