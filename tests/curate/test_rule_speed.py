@@ -3,11 +3,13 @@
 import re
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from judging import values
 
-from llmforge.config.filters.prose import GopherQualitySection
+from llmforge.config.filters.code import StackV1Section
+from llmforge.config.filters.prose import C4CodeSection, GopherQualitySection
 from llmforge.curate.filters.c4 import count_sentences
 from llmforge.curate.filters.gopher_repetition import measure_later_copies, measure_literally
 from llmforge.curate.filters.text_stats import TextStats
@@ -99,3 +101,15 @@ def test_literal_repetition_is_as_its_definition(text):
         assert found[f"top_{size}gram"] == (most * longest / num_chars if most > 1 else 0)
     for size in range(5, 11):
         assert found[f"duplicate_{size}gram"] == covered_chars(words, size) / num_chars
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize(
+    ("limits", "text"),
+    [
+        (StackV1Section(rule="stack@v1"), "<" * 300_000),
+        (C4CodeSection(rule="c4@code"), "a b c d " + "." * 300_000 + "x ends here."),
+    ],
+)
+def test_hostile_texts_take_no_time(limits, text):
+    assert values(TextStats(text, meta={"language": "HTML"}), limits)

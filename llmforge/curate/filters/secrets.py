@@ -17,8 +17,9 @@ from llmforge.curate.filters.text_stats import TextStats
 
 _MASK = "<KEY>"
 _FORMS = {
-    "private_key": (
-        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----[A-Za-z0-9+/=\s\\:,.-]{20,8000}?-----END (?:[A-Z]+ )*PRIVATE KEY-----"
+    "private_key": (  # the body ends at the next run of five dashes, so that nothing is read twice
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,.]|-(?!----)){20,8000}+"
+        r"-----END (?:[A-Z]+ )*PRIVATE KEY-----"
     ),
     "aws": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
     "github": r"\bgh[pousr]_[A-Za-z0-9]{36,255}\b|\bgithub_pat_[A-Za-z0-9_]{60,255}\b",
