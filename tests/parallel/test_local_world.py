@@ -41,10 +41,10 @@ def test_ranks_meet_and_answer_in_order():
 def test_a_failure_of_one_rank_ends_all_with_its_message():
     start_s = time.monotonic()
     with pytest.raises(MachineError, match=r"(?s)rank 1 failed; all ranks were stopped:.*ValueError: odd shard"):
-        run_in_processes(fail_on_one, 2, ValueError("odd shard"), timeout_s=100)
+        run_in_processes(fail_on_one, 2, ValueError("odd shard"), timeout_s=280)
     with pytest.raises(MachineError, match="SettingsError: no such thing"):
-        run_in_processes(fail_on_one, 2, SettingsError("no such thing"), timeout_s=100)
-    assert time.monotonic() - start_s < 60
+        run_in_processes(fail_on_one, 2, SettingsError("no such thing"), timeout_s=280)
+    assert time.monotonic() - start_s < 200  # long before the time is over, on a busy machine too
 
 
 def test_a_rank_that_dies_is_named():
