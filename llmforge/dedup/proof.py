@@ -115,8 +115,8 @@ def _check_earlier_keepers(folder: Path) -> None:
     wanted: dict[Path, set[str]] = {}
     for path in sorted((folder / "removed").glob("*.jsonl.zst")):
         for removed in read_objects(path):
-            if removed.get("kept_in") is not None:
-                shard = Path(removed.get("kept_in"), "data", f"{removed['kept_shard']:05d}.jsonl.zst")
+            if (kept_in := removed.get("kept_in")) is not None:
+                shard = Path(kept_in, "data", f"{removed['kept_shard']:05d}.jsonl.zst")
                 wanted.setdefault(shard, set()).add(removed["kept_id"])
     for shard, names in sorted(wanted.items()):
         if missing := names - {document["id"] for document in read_objects(shard)}:
