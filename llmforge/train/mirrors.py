@@ -153,7 +153,8 @@ def open_mirrors(
     for name in settings.train.report_to:
         if find_spec(name) is None:
             raise MachineError(
-                f"train.report_to: the package {name} is not installed", f"pip install {name} (or llmforge[watch]), or leave {name} out"
+                f"train.report_to: the package {name} is not installed",
+                f"pip install {name} (or llmforge[watch]), or leave {name} out",
             )
 
     def sink_of(name: str) -> Callable[[], Sink]:
