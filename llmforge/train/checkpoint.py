@@ -179,8 +179,9 @@ def read_position(checkpoint: Path, fingerprint: str) -> Position:
             f"{checkpoint}: belongs to a training with other settings or inputs",
             "remove it from this run, or start anew with --force",
         )
-    values = {name: state[name] for name in Position.__dataclass_fields__}
-    return Position(**{**values, "recent": to_recent(values["recent"])})
+    values = {name: state[name] for name in Position.__dataclass_fields__ if name != "recent"}
+    # Checkpoints from before spikes were watched hold no recent steps.
+    return Position(**values, recent=to_recent(state.get("recent", ())))
 
 
 def check_disk(folder: Path, num_bytes: int) -> None:
