@@ -129,4 +129,5 @@ def _samples(run: Path) -> list[str]:
     """The texts that the finished model wrote."""
     path = run / "train" / "samples.jsonl"
     samples = [orjson.loads(line) for line in path.read_bytes().splitlines()] if path.exists() else []
-    return ["", *(f"  wrote: {sample['text']!r}" for sample in samples)]
+    last = [sample for sample in samples if sample.get("step") == samples[-1].get("step")]
+    return ["", *(f"  wrote: {sample['text']!r}" for sample in last)]

@@ -63,6 +63,9 @@ class CheckpointSection(Section):
     keep_every_steps: int | None = execution(
         None, ge=1, description="checkpoints of multiples of this step stay for good; null: none"
     )
+    samples: bool = execution(
+        False, description="the model of each checkpoint writes a few texts into samples.jsonl, not of the last alone"
+    )
 
 
 class SpikeSection(Section):

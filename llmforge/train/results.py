@@ -10,7 +10,7 @@ from llmforge.arch.architecture import Architecture
 from llmforge.arch.params import count_parameters
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
-from llmforge.core.files import to_json, write_bytes
+from llmforge.core.files import to_json
 from llmforge.generate.sampling import Sampling
 from llmforge.generate.text import TextModel
 from llmforge.tokenize.token_store import TokenStore
@@ -18,6 +18,7 @@ from llmforge.tokenize.tokenizer import Tokenizer, load_tokenizer
 from llmforge.train.baselines import document_texts, gzip_bits_per_byte, unigram_bits_per_byte
 from llmforge.train.checkpoint import Position
 from llmforge.train.folder import TrainFolder
+from llmforge.train.metrics import cut_after
 
 _NUM_PROMPTED = 3
 _PROMPT_TOKENS = 12
@@ -68,20 +69,24 @@ def baselines(settings: Settings) -> dict[str, float | None]:
     }
 
 
-def write_samples(settings: Settings, folder: TrainFolder) -> list[Path]:
-    """Let the finished model write: from nothing, and from the beginnings of validation documents.
+def write_samples(settings: Settings, folder: TrainFolder, step: int) -> Path:
+    """Let the newest checkpoint's model write: from nothing, and from the beginnings of validation documents.
 
-    Returns: the file that was written.
+    Args:
+        settings, folder: the training.
+        step: steps that it has taken (count); what was written at this step or later, before a resume, goes.
+
+    Returns: the file, to which one line a text was added.
     """
     store = settings.run_folder / "tokenize"
     prompts = ["", *_beginnings(TokenStore.open(store, "val"), load_tokenizer(store))]
     model = TextModel(settings.run_folder)
-    samples = []
-    for seed, prompt in enumerate(prompts):
-        text = model.write(prompt, _SAMPLE_TOKENS, Sampling(_TEMPERATURE, top_p=_TOP_P, seed=seed))
-        samples.append({"prompt": prompt, "seed": seed, "text": text})
-    write_bytes(folder.samples, b"".join(to_json(sample) + b"\n" for sample in samples))
-    return [folder.samples]
+    cut_after(folder.samples, step - 1)
+    with open(folder.samples, "ab") as file:
+        for seed, prompt in enumerate(prompts):
+            text = model.write(prompt, _SAMPLE_TOKENS, Sampling(_TEMPERATURE, top_p=_TOP_P, seed=seed))
+            file.write(to_json({"step": step, "prompt": prompt, "seed": seed, "text": text}) + b"\n")
+    return folder.samples
 
 
 def _beginnings(val: TokenStore, tokenizer: Tokenizer) -> list[str]:

@@ -51,8 +51,8 @@ def run_session(settings: Settings, folder: TrainFolder, *, force: bool, always:
     position = _train(session, start_over=force, strict=strict)
     if record is None:
         return TrainOutcome("built", folder.path, None)
-    samples = write_samples(settings, folder)
-    record.finish(final_results(settings, arch, position, folder), folder.outputs(position.step) + samples)
+    samples = write_samples(settings, folder, position.step)
+    record.finish(final_results(settings, arch, position, folder), [*folder.outputs(position.step), samples])
     return TrainOutcome("resumed" if record.manifest.sessions > 1 else "built", folder.path, record.manifest)
 
 
@@ -69,6 +69,15 @@ def begin(settings: Settings, folder: TrainFolder, identity: dict[str, Any], *, 
     record.write("running")
     folder.status.write(Status(state="running"))
     return record
+
+
+def after_save(session: Session, saved: Position) -> None:
+    """What rank 0 does once a checkpoint is published; the last one's texts are written when the training ends."""
+    if session.record is None:
+        return
+    session.folder.drop_old()
+    if session.settings.train.checkpoint.samples and saved.step < session.horizon.num_steps:
+        write_samples(session.settings, session.folder, saved.step)
 
 
 def open_metrics(session: Session, step: int) -> MetricsFile:
@@ -107,7 +116,7 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
             stop=stop,
             status=session.folder.status,
             faults=faults,
-            after_save=lambda _: session.folder.drop_old() if record is not None else None,
+            after_save=lambda saved: after_save(session, saved),
         )
         try:
             position = run_steps(training, position)
