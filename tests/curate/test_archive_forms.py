@@ -93,5 +93,5 @@ def test_a_real_crawl_is_the_same_as_arc_and_as_warc(real_data: Path, curate: Cu
     results = [curate(folder / name, settings=settings) for name in ("example.arc.gz", "example.warc.gz")]
     pages = [[(row["url"], row["text"]) for row in result.kept] for result in results]
     assert pages[0] == pages[1]
-    assert len(pages[0]) == 94
+    assert len(pages[0]) == 93  # a 94th page has an empty body
     assert results[0].rules == results[1].rules
