@@ -5,22 +5,33 @@ from llmforge.pipeline.counts import Counts
 
 
 def rule_lines(account: Counts, *, by_source: bool) -> list[str]:
-    """For every rule: what it judged, would drop and was the first to drop, over all and, if asked, by source."""
+    """For every rule: what it judged and dropped, over all and, if asked, by source.
+
+    Where every rule measures every document, what a rule would drop stands beside what it was first to drop.
+    """
     if not account.judged:
         return []
-    rows = [["rule", "source", "judged", "would drop", "share", "first to drop"]]
+    measures_all = bool(account.violated)
+    shown = ["would drop", "share", "first to drop"] if measures_all else ["dropped", "share"]
+    rows = [["rule", "source", "judged", *shown]]
     for rule, judged in account.judged.items():
-        violated: dict[str, int] = dict(account.violated.get(rule, {}))
+        dropped = _drops(account, rule)
+        against: dict[str, int] = dict(account.violated.get(rule, {})) if measures_all else dropped
         for source in ["", *(sorted(judged) if by_source and len(account.by_source) > 1 else ())]:
-            looked = judged[source] if source else judged.total()
-            against = violated.get(source, 0) if source else sum(violated.values())
-            first = sum(
-                number
-                for name, one in account.by_source.items()
-                if source in ("", name)
-                for full, number in one.documents.dropped.items()
-                if full.split(".")[0] == rule
-            )
-            name = "" if source else rule
-            rows.append([name, source or "all", count(looked), count(against), share(against, looked), count(first)])
+            looked, went, first = (_of(counted, source) for counted in (judged, against, dropped))
+            figures = [count(looked), count(went), share(went, looked), *([count(first)] if measures_all else [])]
+            rows.append(["" if source else rule, source or "all", *figures])
     return table(rows)
+
+
+def _of(counted: dict[str, int], source: str) -> int:
+    """The number of one source; of all where none is named."""
+    return counted.get(source, 0) if source else sum(counted.values())
+
+
+def _drops(account: Counts, rule: str) -> dict[str, int]:
+    """Documents that fell to any condition of the rule, by source."""
+    return {
+        source: sum(number for name, number in one.documents.dropped.items() if name.split(".")[0] == rule)
+        for source, one in account.by_source.items()
+    }
