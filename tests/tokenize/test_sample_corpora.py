@@ -85,8 +85,8 @@ def test_transformers_gives_the_same_ids(
                 assert expected.tolist() == ids, name
 
 
-@pytest.mark.parametrize("pattern", ["gpt2", "gpt4", "llama3"])
-def test_faster_encoders_agree_on_every_document(texts: dict[str, list[str]], pattern: str) -> None:
+@pytest.mark.parametrize(("pattern", "chars"), [("gpt2", None), ("gpt4", 20_000), ("llama3", 20_000)])
+def test_faster_encoders_agree_on_every_document(texts: dict[str, list[str]], pattern: str, chars: int | None) -> None:
     settings = TokenizeSection.model_validate({"vocab_size": 8000, "split_pattern": pattern})
     tokenizer = Tokenizer(train(settings, sample(texts)), EOS_TOKEN)
     for name, make in FASTER.items():
@@ -95,5 +95,6 @@ def test_faster_encoders_agree_on_every_document(texts: dict[str, list[str]], pa
             continue
         encode = make(tokenizer)
         for file, documents in texts.items():
-            for ours, theirs in zip(tokenizer.encode_batch(documents), encode(documents), strict=True):
+            beginnings = [document[:chars] for document in documents]
+            for ours, theirs in zip(tokenizer.encode_batch(beginnings), encode(beginnings), strict=True):
                 assert ours.tolist() == theirs.tolist(), (name, file)
