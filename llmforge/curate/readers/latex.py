@@ -8,9 +8,8 @@ Files are taken one by one: what `\input` names is a document of its own.
 import re
 from collections.abc import Iterator
 
-from llmforge.core.documents import document_id
 from llmforge.curate.readers import text as plain
-from llmforge.curate.readers.items import Item, RawDocument, Reader, ReadOptions
+from llmforge.curate.readers.items import Item, Reader, ReadOptions
 from llmforge.pipeline.inputs import InputFile
 
 _BEGIN = r"\begin{document}"
@@ -27,12 +26,7 @@ _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 
 def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
     """The file as one document, cleaned."""
-    for item in plain.read(file, options):
-        if isinstance(item, RawDocument):
-            document = item.document
-            document.text = clean(document.text)
-            document.id = document_id(file.source, file.locator, document.text)
-        yield item
+    return plain.read_cleaned(file, options, clean)
 
 
 def clean(text: str) -> str:

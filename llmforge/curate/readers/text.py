@@ -1,6 +1,6 @@
 """A folder of plain text: one file is one document."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from llmforge.core.compression import SAMPLE_BYTES
 from llmforge.core.documents import Document, document_id
@@ -26,6 +26,16 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
         return
     identity = document_id(file.source, file.locator, text)
     yield RawDocument(Document(identity, text, file.source, meta={"path": file.locator}), file.locator, len(data))
+
+
+def read_cleaned(file: InputFile, options: ReadOptions, clean: Callable[[str], str]) -> Iterator[Item]:
+    """The file as one document whose text, and so its id, is what `clean` leaves of it."""
+    for item in read(file, options):
+        if isinstance(item, RawDocument):
+            document = item.document
+            document.text = clean(document.text)
+            document.id = document_id(file.source, file.locator, document.text)
+        yield item
 
 
 def read_whole(file: InputFile, max_record_bytes: int) -> bytes | BadItem:
