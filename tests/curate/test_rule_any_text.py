@@ -120,9 +120,8 @@ def test_kinds_of_personal_data_are_chosen():
 @pytest.mark.parametrize(
     "text", ["a." * 100_000 + "@", "+1 " * 100_000, "1.2.3." * 50_000, ":" * 200_000, "a@" + "b." * 99_999]
 )
-def test_hostile_texts_take_no_time(text):  # fmt: skip
-    for limits in (PII, SECRETS):
-        judge(TextStats(text), limits)
+def test_hostile_texts_hold_nothing_personal_and_take_no_time(text):
+    assert [judge(TextStats(text), limits) for limits in (PII, SECRETS)] == [None, None]
 
 
 RANDOM = "k3J9xQ2mZ7pL0vB4nW8s"

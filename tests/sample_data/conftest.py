@@ -14,7 +14,7 @@ PLANTED = {
     "SECRET_TOKEN": "hush-4711-planted",
     "USER": "wanda-planted",
     "LOGNAME": "wanda-planted",
-    "HOME": "/home/wanda-planted",
+    "HOME": "/wanda-planted",
     "LANG": "tr_TR.UTF-8",
     "PYTHONHASHSEED": "77",
     "PYTHONDOCS": "http://hush-4711-planted",
