@@ -33,4 +33,4 @@ def test_one_nan_makes_the_norm_nan():
 def test_the_norm_of_one_long_gradient_is_as_exact_as_that_of_many_short_ones():
     gradient = torch.randn(1_000_000, generator=torch.Generator().manual_seed(0)) * 1e-3
     exact = gradient.double().square().sum().item()
-    assert abs(squared_norm([gradient], replicas=1).item() / exact - 1) < 1e-6  # in fp32 alone: 2e-5
+    assert abs(squared_norm([gradient], replicas=1).item() / exact - 1) < 1e-8  # in fp32 alone: 2e-5
