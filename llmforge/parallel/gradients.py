@@ -21,7 +21,7 @@ def squared_norm(gradients: Sequence[Tensor], replicas: int) -> Tensor:
 
 def _squared_norm(values: Tensor) -> Tensor:
     whole = len(values) - len(values) % _ROW
-    rows = torch.linalg.vector_norm(values[:whole].view(-1, _ROW), dim=1)
+    rows: Tensor = torch.linalg.vector_norm(values[:whole].view(-1, _ROW), dim=1)
     rest: Tensor = torch.linalg.vector_norm(values[whole:])
     return rows.double().square().sum() + rest.double().square()
 

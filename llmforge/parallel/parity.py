@@ -70,8 +70,8 @@ CASES: dict[int, dict[str, dict[str, Any]]] = {
 TOLERANCES = {"loss": 1e-5, "gradients": 1e-5, "grad_norm": 1e-5, "sgd": 1e-3}
 """Largest deviations.
 
-Rounding alone takes SGD's weights half a thousandth of their way apart in 20 steps (Llama 2). AdamW's have no limit, as it
-divides small gradients by small gradients.
+Rounding alone takes SGD's weights half a thousandth of their way apart in 20 steps (Llama 2). AdamW's have no limit, as
+it divides small gradients by small gradients.
 """
 
 NUM_STEPS = 20
