@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
-
-from tokenizers import __version__ as library_version
 
 from llmforge.core.documents import Document
 from llmforge.core.files import read_json, write_json
@@ -15,8 +15,9 @@ from llmforge.core.records import BadRecord
 from llmforge.core.shards import LineWriter, shard_writer
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
+from llmforge.tokenize.card import describe_store, tokenizer_card
 from llmforge.tokenize.corpus import plan_shards, read_shard
-from llmforge.tokenize.encoders import make_encoder
+from llmforge.tokenize.encoders import EncodeBatch, make_encoder
 from llmforge.tokenize.scores import count_words
 from llmforge.tokenize.survey import Survey
 from llmforge.tokenize.token_store import (
@@ -29,11 +30,10 @@ from llmforge.tokenize.token_store import (
     write_index,
     write_shard,
 )
-from llmforge.tokenize.tokenizer import TOKENIZER, Tokenizer, library_threads, load_tokenizer
+from llmforge.tokenize.tokenizer import TOKENIZER, TOKENIZER_CONFIG, Tokenizer, library_threads, load_tokenizer
 
 # The library needs about 35 times the text's size while it encodes a batch.
 _BATCH_BYTES = 1_000_000
-_TOTALS = ("num_tokens", "num_bytes", "num_documents")
 
 
 class EncodeStep:
@@ -47,9 +47,10 @@ class EncodeStep:
 
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Write the shard's tokens, boundaries and document ids, and its bad records."""
+        chosen = read_json(context.scratch("train") / "encoder.json")["name"]
+        digests = tuple(hash_file(context.folder / name) for name in (TOKENIZER, TOKENIZER_CONFIG))
         with library_threads(1):
-            encoding = ShardEncoding(shard, context, load_tokenizer(context.folder))
-            return encoding.run()
+            return ShardEncoding(shard, context, *_load_encoder(context.folder, digests, chosen)).run()
 
     def finish(self, context: Context) -> dict[str, Any]:
         """Write `index.json` and `tokenizer_card.json` from the totals of the shards."""
@@ -63,17 +64,28 @@ class EncodeStep:
                 shards[split] += [StoreShard(**shard) for shard in found[split]]
         context.outputs.append(write_index(context.folder, tokenizer.vocab_size, tokenizer.eos_id, shards))
         store = describe_store(shards, words)
-        write_json(context.output("tokenizer_card.json"), _card(context, tokenizer, store))
+        facts = read_json(context.scratch("train") / "facts.json")
+        card = tokenizer_card(context.folder, tokenizer, context.settings.tokenize, facts, store)
+        write_json(context.output("tokenizer_card.json"), card)
         return {"store": store}
+
+
+@lru_cache(maxsize=1)
+def _load_encoder(folder: Path, digests: tuple[str, ...], chosen: str) -> tuple[Tokenizer, EncodeBatch]:
+    """The tokenizer in `folder` and the encoder that was chosen, kept for the next shard of this process.
+
+    Making them takes longer than encoding a small shard. `digests` tells another tokenizer at the same place.
+    """
+    tokenizer = load_tokenizer(folder)
+    return tokenizer, make_encoder(chosen, tokenizer)
 
 
 class ShardEncoding:
     """One shard on its way into the store."""
 
-    def __init__(self, shard: Shard, context: Context, tokenizer: Tokenizer) -> None:
+    def __init__(self, shard: Shard, context: Context, tokenizer: Tokenizer, encode_batch: EncodeBatch) -> None:
         self._shard, self._context, self._tokenizer = shard, context, tokenizer
-        chosen = read_json(context.scratch("train") / "encoder.json")["name"]
-        self._encode_batch = make_encoder(chosen, tokenizer)
+        self._encode_batch = encode_batch
         self._split = Survey.load(context).split
         self._dtype = choose_dtype(tokenizer.vocab_size)
         self._counts = Counts()
@@ -143,37 +155,3 @@ class ShardEncoding:
             totals[split].append(asdict(writer.summary(self._stems[source], source)))
             self._counts.measures[f"{split}_tokens"] += writer.num_tokens
         write_json(self._context.scratch("encode") / "shards" / f"{self._shard.stem}.json", totals)
-
-
-def describe_store(shards: dict[Split, list[StoreShard]], words: Counter[str]) -> dict[str, Any]:
-    """Totals of each split and source, with bytes per token and tokens per word (fertility).
-
-    The end token of each document counts as a token, as it does in training.
-    """
-    by_source: dict[str, dict[str, Any]] = {}
-    splits: dict[str, dict[str, int]] = {}
-    for split, members in shards.items():
-        totals = {name: sum(getattr(shard, name) for shard in members) for name in _TOTALS}
-        splits[split] = totals
-        for shard in members:
-            source = by_source.setdefault(shard.source, dict.fromkeys(_TOTALS, 0))
-            for name in _TOTALS:
-                source[name] += getattr(shard, name)
-    for source_name, totals in by_source.items():
-        totals["bytes_per_token"] = round(totals["num_bytes"] / totals["num_tokens"], 4)
-        totals["tokens_per_word"] = round(totals["num_tokens"] / max(1, words[source_name]), 4)
-    return {**splits, "by_source": by_source}
-
-
-def _card(context: Context, tokenizer: Tokenizer, store: dict[str, Any]) -> dict[str, Any]:
-    """What a user of the tokenizer should know about it."""
-    return {
-        **read_json(context.scratch("train") / "facts.json"),
-        "sha256": hash_file(context.folder / TOKENIZER),
-        "eos_token": tokenizer.eos_token,
-        "eos_id": tokenizer.eos_id,
-        "dtype": choose_dtype(tokenizer.vocab_size),
-        "library": f"tokenizers {library_version}",
-        "settings": context.settings.tokenize.model_dump(mode="json", exclude={"data"}),
-        "store": store,
-    }

@@ -81,9 +81,18 @@ def test_scores_of_a_text_that_can_be_counted_by_hand() -> None:
     assert found.dead == 1 / 4  # ccc
 
 
-@given(st.text(st.sampled_from("ab\n\t \x00\x1c\x1f\x7f\x85\xa0\u3000é"), max_size=30))
-def test_words_are_those_between_blanks(text: str) -> None:
-    assert count_words(text) == len(text.split())
+BLANKS = [chr(code) for code in range(sys.maxunicode + 1) if chr(code).isspace()]
+
+
+@given(st.text(st.sampled_from(["a", "é", "\0", "\x7f", "東", "😀", *BLANKS]), max_size=30))
+def test_words_are_those_between_blanks_in_short_and_in_long_texts(text: str) -> None:
+    for whole in (text, text * 500, f"{'word ' * 500}{text}"):
+        assert count_words(whole) == len(whole.split())
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_every_blank_of_unicode_ends_a_word(blank: str) -> None:
+    assert count_words(f"a{blank}" * 1000) == 1000
 
 
 def test_renyi_efficiency_is_one_for_even_use_and_nothing_for_one_token() -> None:

@@ -174,3 +174,22 @@ def test_without_fast_encoders_the_store_has_the_same_bytes(
     assert {output.path: output.sha256 for output in fast.manifest.outputs} == {
         output.path: output.sha256 for output in plain.manifest.outputs
     }
+
+
+def test_shards_of_one_process_share_an_encoder_and_another_tokenizer_gets_its_own(
+    corpus: Path, tokenize: Callable[..., Built], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[int] = []
+
+    def count(name: str, tokenizer: Tokenizer) -> EncodeBatch:
+        made.append(tokenizer.vocab_size)
+        return make_encoder(name, tokenizer)
+
+    monkeypatch.setattr("llmforge.tokenize.encode.make_encoder", count)
+    assert len(list((tokenize(corpus, vocab_size=320).folder / "records").iterdir())) == 3
+    assert made == [320]
+    run = tokenize(corpus, name="other", vocab_size=300).folder.parent
+    assert made == [320, 300]
+    (run / "tokenize").rename(run / "before")
+    tokenize(corpus, name="other", vocab_size=310)  # another one, in the same place
+    assert made == [320, 300, 310]
