@@ -1,4 +1,4 @@
-"""Several processes of a world on this machine, for parity runs and tests: gloo, a free port, a hard time-out."""
+"""Several processes of a world on this machine's CPU, for parity runs and tests: gloo, a free port, a hard time-out."""
 
 import multiprocessing
 import os
@@ -80,10 +80,11 @@ def _run_rank(
     """A child's life: join, call, answer, leave."""
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     environment = {"RANK": str(rank), "WORLD_SIZE": str(size), "LOCAL_RANK": str(rank)}
-    os.environ.update(environment, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    # Without GPUs, of which there may be fewer than ranks, and none is like another in its rounding.
+    os.environ.update(environment, MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), CUDA_VISIBLE_DEVICES="")
     torch.set_num_threads(1)
     try:
-        world: World = join_world(timeout_s=timeout_s)
+        world: World = join_world(timeout_s=timeout_s, wait_s=timeout_s)
         result = function(world, *args)
         leave_world(world)
     except LlmforgeError as error:

@@ -1,5 +1,6 @@
 """Which precision is faster for this model on this device: measured, not guessed from the processor's name."""
 
+import math
 import time
 from dataclasses import dataclass
 from statistics import median
@@ -37,29 +38,48 @@ class Calibration:
 def calibrate(arch: Architecture, *, micro_batch_sequences: int, world: World) -> Calibration:
     """Time forward and backward passes of this model in fp32 and in bf16, and take the faster.
 
-    Every rank measures and the times are averaged, so all ranks choose alike.
+    Every rank measures and the times are averaged, so all ranks choose alike. A model that one GPU cannot hold whole
+    is not measured: it trains in bf16.
 
     Args:
         arch: the model.
         micro_batch_sequences: sequences of a pass, each of the model's context (count).
         world: this process among the others; the device that counts is its own.
     """
-    with torch.device("meta"):
-        model = Transformer(arch)
-    model.to_empty(device=world.device)
-    model.tie()
-    initialise(model, arch, seed=0)
-    tokens_BT = torch.zeros(micro_batch_sequences, arch.context, dtype=torch.int64, device=world.device)
-    times_s = torch.tensor([_pass_seconds(model, tokens_BT, bf16=bf16) for bf16 in (False, True)], dtype=torch.float64)
+    try:
+        times_s = torch.tensor(_times_s(arch, micro_batch_sequences, world.device), dtype=torch.float64)
+    except torch.OutOfMemoryError:
+        times_s = torch.full((2,), math.inf, dtype=torch.float64)
+    if world.device.type == "cuda":  # what was measured here is not the training's
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(world.device)
     if world.size > 1:
         times_s = times_s.to(world.device)
         dist.all_reduce(times_s)
     fp32_s, bf16_s = (times_s / world.size).tolist()
-    precision = "bf16" if bf16_s * _MIN_GAIN < fp32_s else "fp32"
-    reason = f"a pass takes {fp32_s:.3g} s in fp32 and {bf16_s:.3g} s in bf16 on this {world.device.type}"
+    calibration = _choose(fp32_s, bf16_s, world.device)
     if world.rank == 0:
-        log.decided("precision", precision, reason)
+        log.decided("precision", calibration.precision, calibration.reason)
+    return calibration
+
+
+def _choose(fp32_s: float, bf16_s: float, device: torch.device) -> Calibration:
+    if math.isinf(fp32_s):
+        return Calibration("bf16", f"one {device.type} does not hold the whole model, so that no pass was timed", {})
+    precision = "bf16" if bf16_s * _MIN_GAIN < fp32_s else "fp32"
+    reason = f"a pass takes {fp32_s:.3g} s in fp32 and {bf16_s:.3g} s in bf16 on this {device.type}"
     return Calibration(precision, reason, {"fp32": fp32_s, "bf16": bf16_s})
+
+
+def _times_s(arch: Architecture, sequences: int, device: torch.device) -> list[float]:
+    """Seconds of a pass in fp32 and in bf16."""
+    with torch.device("meta"):
+        model = Transformer(arch)
+    model.to_empty(device=device)
+    model.tie()
+    initialise(model, arch, seed=0)
+    tokens_BT = torch.zeros(sequences, arch.context, dtype=torch.int64, device=device)
+    return [_pass_seconds(model, tokens_BT, bf16=bf16) for bf16 in (False, True)]
 
 
 def _pass_seconds(model: Transformer, tokens_BT: torch.Tensor, *, bf16: bool) -> float:

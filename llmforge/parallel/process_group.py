@@ -7,12 +7,17 @@ from datetime import timedelta
 
 import torch
 import torch.distributed as dist
+from torch.distributed.distributed_c10d import PrefixStore
+from torch.distributed.rendezvous import rendezvous
 
 from llmforge.core import log
 from llmforge.core.errors import MachineError, SettingsError
 
 TIMEOUT_S = 120.0
-"""A collective that waits longer than this fails: some rank is gone."""
+"""Ranks that have not met by then will not: an address is wrong, or a rank is gone."""
+
+WAIT_S = 1800.0
+"""A collective that waits longer than this fails; all ranks wait while rank 0 writes and proves a checkpoint."""
 
 _LAUNCH_HINT = "start through `llmforge train --nproc N`, torchrun or deepspeed, which set RANK and its companions"
 
@@ -62,8 +67,15 @@ def _coordinates(environment: Mapping[str, str]) -> tuple[int, int, int]:
     return rank, size, local_rank
 
 
-def join_world(environment: Mapping[str, str] = os.environ, *, timeout_s: float = TIMEOUT_S) -> World:
+def join_world(
+    environment: Mapping[str, str] = os.environ, *, timeout_s: float = TIMEOUT_S, wait_s: float = WAIT_S
+) -> World:
     """Join the processes that the launcher started; alone, no process group is made.
+
+    Args:
+        environment: where the launcher's variables are.
+        timeout_s: to find each other (seconds).
+        wait_s: that a collective may wait (seconds).
 
     Raises: SettingsError if the launcher's variables do not make sense; MachineError if the others cannot be reached.
     """
@@ -72,7 +84,7 @@ def join_world(environment: Mapping[str, str] = os.environ, *, timeout_s: float 
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
     if size > 1:
-        _connect(world, timeout_s)
+        _connect(world, timeout_s, wait_s)
     return world
 
 
@@ -82,20 +94,18 @@ def _device(local_rank: int) -> torch.device:
     if local_rank >= torch.cuda.device_count():
         raise SettingsError(
             f"LOCAL_RANK is {local_rank}, but this machine has {torch.cuda.device_count()} GPUs",
-            "start at most one process a GPU",
+            "start at most one process a GPU, or set CUDA_VISIBLE_DEVICES to nothing, to compute on processors",
         )
     return torch.device("cuda", local_rank)
 
 
-def _connect(world: World, timeout_s: float) -> None:
+def _connect(world: World, timeout_s: float, wait_s: float) -> None:
     """Make the process group and prove with a first sum that every rank answers."""
     if world.rank == 0:
         log.decided("collectives", world.backend, f"{world.size} processes compute on {world.device.type}")
     try:
         if not dist.is_initialized():
-            dist.init_process_group(
-                world.backend, rank=world.rank, world_size=world.size, timeout=timedelta(seconds=timeout_s)
-            )
+            _make_process_group(world, timeout_s, wait_s)
         answer = torch.ones(1, device=world.device)
         dist.all_reduce(answer)
     except (RuntimeError, ValueError) as error:
@@ -105,6 +115,20 @@ def _connect(world: World, timeout_s: float) -> None:
         ) from error
     if int(answer) != world.size:
         raise MachineError(f"rank {world.rank}: {int(answer)} ranks answered the first sum, expected {world.size}")
+
+
+def _make_process_group(world: World, timeout_s: float, wait_s: float) -> None:
+    """Meet within one time; later collectives have another, which is why the store is made first."""
+    store, _, _ = next(rendezvous("env://", world.rank, world.size, timeout=timedelta(seconds=timeout_s)))
+    dist.init_process_group(
+        world.backend,
+        store=PrefixStore("llmforge", store),
+        rank=world.rank,
+        world_size=world.size,
+        timeout=timedelta(seconds=wait_s),
+        # GPUs are named, or barriers and subgroups would guess them.
+        device_id=world.device if world.device.type == "cuda" else None,
+    )
 
 
 def leave_world(world: World) -> None:

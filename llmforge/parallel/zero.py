@@ -102,6 +102,8 @@ class Zero:
             loss = self._loss(batch)
             self._engine.backward(loss * scale, scale_wrt_gas=False)
             loss_sum += loss.detach()
+        if self._section.offload_optimizer and self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)  # gradients may still be on their way into pinned host memory
         share = gradients.squared_norm(self._partitions.gradients(), replicas=1).to(self.device)
         loss_total, squared_norm = self._sum(torch.stack([loss_sum, share])).tolist()
         self._grad_norm = squared_norm**0.5

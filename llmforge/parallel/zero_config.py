@@ -13,6 +13,9 @@ STAGES = {"zero1": 1, "zero2": 2, "zero3": 3}
 _NOT_PASSED_ON = ("optimizer", "scheduler", "fp16", "amp", "torch_autocast", "gradient_clipping", "train_batch_size")
 """Keys of which llmforge does the work itself."""
 
+_OFFLOADS = {"offload_optimizer": "offload_optimizer", "offload_param": "offload_parameters"}
+"""DeepSpeed's keys of offloading, and our settings that stand for them."""
+
 
 def require_deepspeed() -> None:
     """See that the library is there.
@@ -38,8 +41,10 @@ def zero_config(section: ZeroSection, stage: int, *, precision: str, num_params:
         precision: "fp32" or "bf16" (bf16 weights beside an fp32 copy, which is what is saved).
         num_params: of the model (count); no bucket is larger.
 
-    Raises: SettingsError if `extra` names a key that llmforge sets, or parameters are to be offloaded below stage 3.
+    Raises: SettingsError if `extra` names a key that llmforge sets or offloads by itself, or parameters are to be
+        offloaded below stage 3.
     """
+    _refuse_offload_in_extra(section)
     if section.offload_parameters and stage != 3:
         raise SettingsError(
             f"train.zero.offload_parameters is on, but train.strategy is zero{stage}, which does not shard parameters",
@@ -64,6 +69,25 @@ def zero_config(section: ZeroSection, stage: int, *, precision: str, num_params:
         "steps_per_print": None,
     }
     return _merge(config, section.extra, ())
+
+
+def _refuse_offload_in_extra(section: ZeroSection) -> None:
+    """Offloading changes where llmforge looks for gradients and states, so it has to know of it."""
+    sharding = section.extra.get("zero_optimization")
+    given: dict[str, Any] = sharding if isinstance(sharding, dict) else {}
+    for key, setting in _OFFLOADS.items():
+        offload = given.get(key)
+        if isinstance(offload, dict) and offload.get("device") == "nvme":
+            raise SettingsError(
+                f"train.zero.extra sends zero_optimization.{key} to NVMe, which llmforge does not do: a gradient is "
+                "looked at before it changes a weight, and DeepSpeed has put it into a file by then",
+                f"set train.zero.{setting}, which offloads to host memory, or shard over more processes",
+            )
+        if offload is not None and not getattr(section, setting):
+            raise SettingsError(
+                f"train.zero.extra sets zero_optimization.{key}, and train.zero.{setting} is off",
+                f"set train.zero.{setting}; extra may then add to it, as pin_memory",
+            )
 
 
 def warn_of_extra(section: ZeroSection) -> None:

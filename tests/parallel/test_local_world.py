@@ -29,6 +29,10 @@ def die_on_one(world):
     dist.barrier()
 
 
+def see_gpus(world):
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
 def hang(world):
     if world.rank == 0:
         time.sleep(600)
@@ -36,6 +40,11 @@ def hang(world):
 
 def test_ranks_meet_and_answer_in_order():
     assert run_in_processes(add_up, 2, 10, timeout_s=60) == [(0, 2, "gloo", 21), (1, 2, "gloo", 21)]
+
+
+def test_ranks_see_no_gpu():
+    """A machine may have one GPU and be asked for eight ranks."""
+    assert run_in_processes(see_gpus, 2, timeout_s=60) == ["", ""]
 
 
 def test_a_failure_of_one_rank_ends_all_with_its_message():

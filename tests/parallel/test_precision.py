@@ -1,4 +1,5 @@
 import pytest
+import torch
 
 from llmforge.arch.presets import PRESETS
 from llmforge.parallel import precision
@@ -20,3 +21,13 @@ def test_bf16_has_to_be_clearly_faster(monkeypatch, bf16_s, expected):
     choice = calibrate(PRESETS["gpt2-nano"], micro_batch_sequences=1, world=join_world({}))
     assert choice.precision == expected
     assert choice.reason == f"a pass takes 1 s in fp32 and {bf16_s:.3g} s in bf16 on this cpu"
+
+
+def test_a_model_that_no_device_holds_whole_trains_in_bf16_unmeasured(monkeypatch):
+    def fail(model, tokens, *, bf16):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(precision, "_pass_seconds", fail)
+    choice = calibrate(PRESETS["gpt2-nano"], micro_batch_sequences=1, world=join_world({}))
+    assert (choice.precision, choice.seconds) == ("bf16", {})
+    assert choice.reason == "one cpu does not hold the whole model, so that no pass was timed"

@@ -1,10 +1,13 @@
 import socket
+from datetime import timedelta
 
 import pytest
+import torch
 import torch.distributed as dist
 
 from llmforge.core.errors import MachineError, SettingsError
-from llmforge.parallel.process_group import join_world, launched_size
+from llmforge.parallel import process_group
+from llmforge.parallel.process_group import World, join_world, launched_size
 
 
 def launched(**values):
@@ -46,3 +49,24 @@ def test_a_world_that_nobody_answers_in_ends_with_the_time(monkeypatch):
         join_world(launched(WORLD_SIZE="2"), timeout_s=2)
     assert "MASTER_ADDR" in caught.value.hint
     assert not dist.is_initialized()
+
+
+def test_groups_of_gpus_name_their_gpu_and_wait_as_long_as_a_checkpoint_takes(monkeypatch):
+    asked = {}
+    met = iter([(0, 0, 0)] * 2)
+    monkeypatch.setattr(process_group, "rendezvous", lambda *_, timeout: asked.update(meet=timeout) or met)
+    monkeypatch.setattr(process_group, "PrefixStore", lambda prefix, store: store)
+    monkeypatch.setattr(dist, "init_process_group", lambda backend, **given: asked.update(given, backend=backend))
+    for kind, backend, named in (("cuda", "nccl", torch.device("cuda", 1)), ("cpu", "gloo", None)):
+        device = torch.device(kind, 1) if kind == "cuda" else torch.device(kind)
+        process_group._make_process_group(World(1, 4, 1, device), 120, 1800)
+        assert (asked["backend"], asked["device_id"]) == (backend, named)
+        assert (asked["meet"], asked["timeout"]) == (timedelta(minutes=2), timedelta(minutes=30))
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(SettingsError, match="LOCAL_RANK is 1, but this machine has 1 GPU") as caught:
+        join_world(launched())
+    assert "CUDA_VISIBLE_DEVICES" in caught.value.hint

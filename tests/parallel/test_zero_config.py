@@ -58,6 +58,25 @@ def test_keys_that_llmforge_sets_are_refused(extra, name):
         zero_config(ZeroSection(extra=extra), 1, precision="fp32", num_params=1000)
 
 
+@pytest.mark.parametrize("offload", [True, False])
+@pytest.mark.parametrize("key", ["offload_optimizer", "offload_param"])
+def test_nvme_is_refused_with_the_reason(key, offload):
+    extra = {"zero_optimization": {key: {"device": "nvme", "nvme_path": "/local_nvme"}}}
+    section = ZeroSection(offload_optimizer=offload, offload_parameters=offload, extra=extra)
+    with pytest.raises(SettingsError, match=rf"{key} to NVMe, which llmforge does not do: a gradient") as error:
+        zero_config(section, 3, precision="bf16", num_params=1000)
+    assert "offloads to host memory" in error.value.hint
+
+
+def test_offloading_is_switched_on_by_its_setting_and_refined_by_extra():
+    """Switched on behind llmforge's back, gradients would be looked for where they are not."""
+    extra = {"zero_optimization": {"offload_optimizer": {"pin_memory": True}}}
+    with pytest.raises(SettingsError, match=r"offload_optimizer, and train\.zero\.offload_optimizer is off"):
+        zero_config(ZeroSection(extra=extra), 2, precision="bf16", num_params=1000)
+    config = zero_config(ZeroSection(offload_optimizer=True, extra=extra), 2, precision="bf16", num_params=1000)
+    assert config["zero_optimization"]["offload_optimizer"] == {"device": "cpu", "pin_memory": True}
+
+
 def test_without_deepspeed_the_message_says_what_to_install(monkeypatch):
     monkeypatch.setattr("llmforge.parallel.zero_config.find_spec", lambda name: None)
     with pytest.raises(MachineError, match="DeepSpeed is not installed, and the strategies zero1, zero2") as error:
