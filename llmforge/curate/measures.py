@@ -97,7 +97,7 @@ def read_blocks(artifact: Path) -> Iterator[dict[str, Any]]:
     """
     files = sorted((artifact / "measures").glob("*.jsonl.zst"))
     if not files:
-        raise InputError(f"{artifact}: no measures", "run `llmforge curate` first, with curate.measures on")
+        raise InputError(f"{artifact}: no measures", "run `llmforge curate` again with --force; it writes them")
     for file in files:
         yield from read_objects(file)
 

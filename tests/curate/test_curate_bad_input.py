@@ -229,6 +229,15 @@ def test_too_many_bad_records_stop_the_stage(curate: Curate, tmp_path: Path) -> 
     assert len(curate(tmp_path / "a.jsonl", settings={"max_bad_fraction": 0.02}).kept) == 98
 
 
+def test_a_source_without_any_text_is_told_to_name_its_key(curate: Curate, tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'{"body": "a"}\n{"body": "b"}\n')
+    (tmp_path / "b.jsonl").write_bytes(jsonl(2))
+    with pytest.raises(InputError, match="source 's0': none of its 2 records has a text") as caught:
+        curate(tmp_path / "a.jsonl", tmp_path / "b.jsonl")
+    assert "`column`" in str(caught.value.hint)
+    assert curate(tmp_path / "a.jsonl", column="body").texts == ["a", "b"]
+
+
 def test_nothing_left_is_an_error(curate: Curate, tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
     with pytest.raises(InputError, match="no document is left of 1"):

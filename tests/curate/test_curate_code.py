@@ -1,5 +1,7 @@
 import gzip
 import json
+import os
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from llmforge.core.errors import InputError
 from llmforge.curate.readers import checkout
 from llmforge.curate.readers.language_by_content import find_language
 from llmforge.curate.readers.licenses import find_license, find_license_of_text
+from llmforge.pipeline.document_files import to_input
 
 Curate = Callable[..., Result]
 
@@ -186,3 +189,25 @@ def test_languages_of_real_files_are_the_ones_of_their_projects(real_data: Path)
 )
 def test_a_licence_file_holds_a_licence(text: str, name: str | None) -> None:
     assert find_license_of_text(text) == name
+
+
+@pytest.mark.timeout(60)
+def test_ignore_rules_that_nobody_can_read_or_match_are_passed_over(curate: Curate, tmp_path: Path) -> None:
+    hostile = "\n".join(["!", "\\", "*a" * 40 + "b", "build/", "**/old_*/*.py", "[", "a\0b"])
+    long_name = "a" * 240 + ".py"
+    files = {".gitignore": hostile, "build/x.py": "x = 1\n", "src/old_1/y.py": "x = 1\n", f"src/{long_name}": "x = 1\n"}
+    result = curate(write_tree(tmp_path / "in", files))
+    assert [row["meta"]["path"] for row in result.kept] == [f"src/{long_name}"]
+
+
+def test_licence_and_ignore_files_of_any_size_cost_little_memory(tmp_path: Path) -> None:
+    folder = write_tree(tmp_path / "in", {"LICENSE": MIT, ".gitignore": "build/\n", "a.py": "x = 1\n"})
+    for name in ("LICENSE", ".gitignore"):
+        os.truncate(folder / name, 1 << 30)
+    file = to_input(folder / "a.py", folder, "s")
+    tracemalloc.start()
+    chosen, license_name = checkout.select_files([file]), checkout.find_repository_license(file)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (chosen, license_name) == ([file], "MIT")
+    assert peak < 16 << 20

@@ -230,5 +230,8 @@ def test_the_commands_show_it(result: Result, folder: Path, tmp_path: Path, llmf
     samples = llmforge("inspect", "data", folder / "run", "--dropped", "c4", "--rows", 2, "--json")
     assert [row["rule"][:2] for row in orjson.loads(samples.stdout)["samples"]] == ["c4", "c4"]
     overview = llmforge("inspect", folder / "run")
-    assert "would drop" in overview.stdout
+    header, *rows = [line.split() for line in overview.stdout.partition("  rule ")[2].splitlines()]
+    assert header == "source judged would drop share first to drop edited".split()
+    (edits,) = [row[-1] for row in rows if row and row[0] == "c4@paper"]
+    assert edits == str(result.manifest.counts["measures"]["edited_by_c4@paper"])
     assert read_manifest(folder / "run" / "curate").counts == result.manifest.counts

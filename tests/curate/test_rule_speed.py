@@ -4,7 +4,7 @@ import re
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from judging import values
 
@@ -28,6 +28,7 @@ def test_words_and_tokens_are_those_of_the_patterns_over_the_whole_text(text):
 
 
 @given(TEXTS)
+@example("x\u00b2 \u00b2 \u00bd \u2167 a1 \u0661")
 def test_quality_is_as_its_definition(text):
     found = values(TextStats(text), GopherQualitySection(rule="gopher_quality"))
     words = text.split()

@@ -12,7 +12,8 @@ from llmforge.config.filters.prose import GopherQualitySection
 from llmforge.curate.filters.findings import Condition
 from llmforge.curate.filters.text_stats import TextStats
 
-_LETTER = re.compile(r"[^\W\d_]")
+# Letters, and numbers that are no decimal digits (\u00b2, \u00bd): which of the two is asked only of what matches.
+_LETTER_OR_NUMBER = re.compile(r"[^\W\d_]")
 _ELLIPSIS = re.compile(r"\.\.\.|\. \. \.|\u2026")
 _STOP_WORDS = tuple(re.compile(rf"\b{word}\b") for word in "the be to of and that have with".split())
 _BULLETS = ("\u2022", "\u25cf", "*", "-")
@@ -49,11 +50,15 @@ def _examine_symbols(stats: TextStats, limits: GopherQualitySection) -> Iterator
 def _examine_language(stats: TextStats, limits: GopherQualitySection) -> Iterator[Condition]:
     words = stats.words
     others = [word for word in words if not word.isalpha()]
-    num_alphabetic = len(words) - len(others) + sum(_LETTER.search(word) is not None for word in others)
+    num_alphabetic = len(words) - len(others) + sum(map(_has_letter, others))
     alphabetic = num_alphabetic / max(len(words), 1)
     yield Condition("too_few_alphabetic_words", alphabetic, limits.min_alphabetic_words, ">=", "min_alphabetic_words")
     found = sum(pattern.search(stats.lowered) is not None for pattern in _STOP_WORDS)
     yield Condition("too_few_stop_words", found, limits.min_stop_words, ">=", "min_stop_words")
+
+
+def _has_letter(word: str) -> bool:
+    return any(map(str.isalpha, _LETTER_OR_NUMBER.findall(word)))
 
 
 def _count_ellipses(text: str) -> int:

@@ -4,8 +4,12 @@ What a repository's `.gitignore` files name is no part of it. Its licence is tha
 above a file; folders of other people's code are left out whole.
 """
 
+import re
+from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pathspec
 
@@ -15,6 +19,10 @@ from llmforge.pipeline.inputs import InputFile
 
 _LICENSE_NAMES = ("license", "licence", "copying", "unlicense")
 _LOCKS = ("package-lock.json", "composer.lock", "pnpm-lock.yaml")
+_HEAD_BYTES = 1 << 16
+# A pattern is matched as a regular expression, whose time grows with the name's length to the power of its stars.
+_STARS = re.compile(r"\*+")
+_MAX_STARS = 4
 _ENDINGS = frozenset({*LANGUAGES, *TEXTS_AND_DATA})
 
 
@@ -51,8 +59,7 @@ def _license_in(folder: Path) -> str | None:
         return None
     for file in sorted(folder.iterdir()):
         if file.name.lower().startswith(_LICENSE_NAMES) and file.is_file() and file.suffix.lower() not in LANGUAGES:
-            text = file.read_bytes()[: 1 << 16].decode("utf-8", "replace")
-            return find_license_of_text(text) or "unknown"
+            return find_license_of_text(_read_head(file)) or "unknown"
     return None
 
 
@@ -94,4 +101,17 @@ def _rules_of(folder: Path) -> pathspec.GitIgnoreSpec | None:
     rules = folder / ".gitignore"
     if not rules.is_file():
         return None
-    return pathspec.GitIgnoreSpec.from_lines(rules.read_text("utf-8", "replace").splitlines())
+    return pathspec.GitIgnoreSpec([rule for line in _read_head(rules).splitlines() for rule in _parse_rule(line)])
+
+
+def _parse_rule(line: str) -> Iterator[Any]:
+    """The pattern of a line; none if git would pass over it (`!` alone, say), or if it could take hours to match."""
+    if len(_STARS.findall(line)) <= _MAX_STARS:
+        with suppress(ValueError):
+            yield from pathspec.GitIgnoreSpec.from_lines([line]).patterns
+
+
+def _read_head(file: Path) -> str:
+    """The beginning of a file that a stranger wrote, whatever its size."""
+    with open(file, "rb") as stream:
+        return stream.read(_HEAD_BYTES).decode("utf-8", "replace")
