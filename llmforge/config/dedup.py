@@ -48,11 +48,16 @@ class MinHashSection(Section):
 class PassageSection(Section):
     """Passages that stand in several places: the first stays, the others are cut out."""
 
-    unit: Literal["line", "paragraph"] = Field("line", description="lines, or paragraphs with an empty line between")
+    unit: Literal["line", "paragraph", "substring"] = Field(
+        "line", description="lines, paragraphs with an empty line between, or any runs of min_tokens tokens or more"
+    )
     scope: Literal["document", "site", "corpus"] = Field(
         "corpus", description="where a passage stays once: in each document, among the pages of each host, or in all"
     )
-    min_characters: int = Field(50, ge=1, description="shorter passages stay")
+    min_characters: int = Field(50, ge=1, description="shorter lines and paragraphs stay")
+    min_tokens: int = Field(
+        50, ge=2, le=10_000, description="shorter substrings stay; tokens stand between white space, Han ones alone"
+    )
     min_occurrences: int = Field(2, ge=2, description="from how many places on a passage is cut, but for the first")
 
 

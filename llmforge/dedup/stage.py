@@ -4,7 +4,7 @@
     2 band     equal text hash -> copies; equal band key -> candidate pairs                 by range of keys
     3 cluster  pairs -> candidate components (union-find)                                   one process
     4 verify   in the order of who stays: go only if similar enough to one that stays       by component
-    5 passage  lines or paragraphs of what stays -> hashes                                  sorted runs, if asked for
+    5 passage  lines, paragraphs or windows of tokens of what stays -> hashes               sorted runs, if asked for
     6 repeat   equal hash -> the passage is cut out of all documents but the first          by range of keys
     7 filter   data/ with component and cluster size, removed/ with the twin that stays     by input shard
 

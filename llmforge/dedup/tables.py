@@ -38,8 +38,10 @@ DECISION = np.dtype(
 
 # A line or paragraph under the hash of its text; `place` counts the passages of its document.
 PASSAGE = np.dtype([*RECORD.descr, ("place", "<u8")])
-# A passage to cut out, and the document that keeps it.
-CUT = np.dtype([("location", "<u8"), ("place", "<u8"), ("first", "<u8")])
+# A passage to cut out; the document that keeps it, and its place there.
+CUT = np.dtype([("location", "<u8"), ("place", "<u8"), ("first", "<u8"), ("first_place", "<u8")])
+# A window of tokens that its document keeps, because it stands in other places too.
+PLACE = np.dtype([("location", "<u8"), ("place", "<u8")])
 EARLIER = 0  # `order` of a document of an earlier artifact; those of this one have larger ones
 
 _ROW_BITS = 32

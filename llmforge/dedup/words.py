@@ -23,7 +23,7 @@ I64 = NDArray[np.int64]
 BLOCK_CHARS = 1 << 17
 _ALONE = np.uint32(1 << 31)  # marks a character that is a word by itself
 _TABULATED = 0x20000  # the planes above hold Han alone, tags and private use
-_UNSPACED = (
+UNSPACED = (  # scripts that put no spaces between words
     (0x0E00, 0x0EFF),  # Thai, Lao
     (0x1000, 0x109F),  # Burmese
     (0x1780, 0x17FF),  # Khmer
@@ -153,7 +153,7 @@ def _table() -> U32:
     table = np.zeros(0x110000, dtype=np.uint32)
     table[:_TABULATED] = np.frombuffer("".join(lower).encode("utf-32-le", "surrogatepass"), dtype="<u4")
     table[:_TABULATED] *= np.array([unicodedata.category(char)[0] in "LMN" for char in chars])
-    for first, last in _UNSPACED:
+    for first, last in UNSPACED:
         codes = np.arange(first, last + 1, dtype=np.uint32)
         words = codes if first >= _TABULATED else codes[table[codes] != 0]
         table[words] = words | _ALONE

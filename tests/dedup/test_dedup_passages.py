@@ -63,7 +63,7 @@ def test_order_shards_and_workers_change_nothing(run_dedup: RunDedup, monkeypatc
     texts = {row["id"]: row["text"] for row in run_dedup([rows], passages={}).kept}
     two = run_dedup([rows[3:], rows[:3][::-1]], passages={}, workers=2)
     assert {row["id"]: row["text"] for row in two.kept} == texts
-    monkeypatch.setattr("llmforge.dedup.steps.passage._RUN_PASSAGES", 2)
+    monkeypatch.setattr("llmforge.dedup.steps.passage.RUN_PASSAGES", 2)
     monkeypatch.setattr("llmforge.dedup.steps.repeat.PARTITION_BYTES", 100)
     assert {row["id"]: row["text"] for row in run_dedup([rows], passages={}).kept} == texts
 

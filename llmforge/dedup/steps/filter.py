@@ -5,26 +5,26 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+
 from llmforge.core.documents import Document
 from llmforge.core.records import BadRecord
 from llmforge.core.shards import LineWriter, shard_writer
 from llmforge.dedup.earlier import earlier_shards, write_index
 from llmforge.dedup.ids import read_ids
-from llmforge.dedup.passages import cut_passages, split_passages
+from llmforge.dedup.passages import cut_repeats
 from llmforge.dedup.ranking import lacks
+from llmforge.dedup.repeats import Cuts, Repeats
 from llmforge.dedup.source import first_free, input_shards, origin_of, read_shard
 from llmforge.dedup.steps.cluster import tables
 from llmforge.dedup.steps.verify import read_decisions, removed_locations
-from llmforge.dedup.tables import CUT, read_ranges, shard_range, shards_and_rows
+from llmforge.dedup.tables import shards_and_rows
 from llmforge.dedup.verify import Method
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
 _RULES = {Method.EXACT: "exact_duplicate", Method.URL: "url_duplicate", Method.NEAR: "near_duplicate"}
 _NAMES = {Method.EXACT: "exact", Method.URL: "url", Method.NEAR: "minhash"}
-
-
-Cuts = dict[int, str]  # by place among the passages of a document, the id of the document that keeps the passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +56,17 @@ class FilterStep:
             shard_filter = _ShardFilter(shard, context, files)
             fates = _fates(shard, context)
             fate = next(fates, None)
-            cuts = _cuts(shard, context)
+            repeats = Repeats(shard.index, tables(context, "cuts", "repeat"), tables(context, "kept", "repeat"))
             row = 0
             for document in read_shard(shard, context):
                 if isinstance(document, BadRecord):
                     shard_filter.quarantine(document)
                     continue
                 if fate is not None and fate.row == row:
-                    shard_filter.settle(document, fate, cuts.get(row))
+                    shard_filter.settle(document, fate, repeats.of(row))
                     fate = next(fates, None)
                 else:
-                    shard_filter.keep(document, document.id, 1, cuts.get(row))
+                    shard_filter.keep(document, document.id, 1, repeats.of(row))
                 row += 1
         if context.settings.dedup.keep_index:
             write_index(shard, context, removed_locations(shard, context))
@@ -130,15 +130,20 @@ class _ShardFilter:
         """Cut passages out, unless nothing would be left: a document is never emptied."""
         passages = self._settings.passages
         assert passages is not None  # there are no cuts without it
-        text = cut_passages(document.text, passages.unit, cuts)
+        text, pieces = cut_repeats(document.text, passages, cuts.cut, cuts.kept)
+        if not pieces:  # all that it repeats it also keeps for others
+            return
         if not text.strip():
             self.counts.measures["documents_of_repeats_only"] += 1
             return
         rule = f"repeated_{passages.unit}s"
         self.counts.measures[f"edited_by_{rule}"] += 1
-        self.counts.measures[rule] += len(cuts)
-        pieces = split_passages(document.text, passages.unit)
-        cut = [{"text": pieces[place], "kept_id": kept_id} for place, kept_id in cuts.items()]
+        self.counts.measures[rule] += len(pieces)
+        ids = read_ids(self._context, np.array([piece.keeper for piece in pieces], dtype=np.uint64))
+        cut = [
+            {"text": piece.text, "kept_id": kept_id.decode("utf-8", "surrogatepass")}
+            for piece, kept_id in zip(pieces, ids, strict=True)
+        ]
         self._writer("cut").write({"id": document.id, "passages": cut})
         document.text = text
 
@@ -169,18 +174,6 @@ class _ShardFilter:
             path = self._context.output(f"{kind}/{self._shard.stem}.jsonl.zst")
             self._writers[kind] = self._files.enter_context(shard_writer(path))
         return self._writers[kind]
-
-
-def _cuts(shard: Shard, context: Context) -> dict[int, Cuts]:
-    """By row, what to cut out of the documents of a shard."""
-    cuts = read_ranges(tables(context, "cuts", "repeat"), CUT, *shard_range(shard.index), "location")
-    _, rows = shards_and_rows(cuts["location"])
-    found: dict[int, Cuts] = {}
-    for row, place, kept_id in zip(
-        rows.tolist(), cuts["place"].tolist(), read_ids(context, cuts["first"]), strict=True
-    ):
-        found.setdefault(row, {})[place] = kept_id.decode("utf-8", "surrogatepass")
-    return found
 
 
 def _fates(shard: Shard, context: Context) -> Iterator[Fate]:

@@ -1,4 +1,4 @@
-"""Step 5, passage: hash the lines or paragraphs of the documents that stay, and write them sorted by key."""
+"""Step 5, passage: hash the lines, paragraphs or windows of tokens of what stays, and write them sorted by key."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ import xxhash
 
 from llmforge.config.dedup import PassageSection
 from llmforge.core.documents import Document
-from llmforge.dedup.passages import passage_keys
+from llmforge.dedup.passages import passage_rows
 from llmforge.dedup.ranking import order_key
 from llmforge.dedup.source import input_shards, read_batches
 from llmforge.dedup.steps.verify import removed_locations
@@ -16,7 +16,7 @@ from llmforge.dedup.tables import PASSAGE, Rows, locate, write_table
 from llmforge.pipeline.counts import Counts
 from llmforge.pipeline.stage import Context, Plan, Shard
 
-_RUN_PASSAGES = 1 << 20  # a run is sorted in memory: about 200 MB
+RUN_PASSAGES = 1 << 20  # a run is sorted in memory: about 200 MB
 
 
 class PassageStep:
@@ -31,16 +31,17 @@ class PassageStep:
     def run_shard(self, shard: Shard, context: Context) -> Counts:
         """Write sorted runs of the passages of a shard's kept documents."""
         removed = set(removed_locations(shard, context).tolist())
-        rows: list[tuple[int, ...]] = []
-        num_runs = 0
+        parts: list[Rows] = []
+        num_passages, num_runs = 0, 0
         for document, location in _numbered(shard, context):
             if location in removed:
                 continue
-            rows += _rows(document, location, context)
-            if len(rows) >= _RUN_PASSAGES:
-                _write(rows, f"{shard.stem}-{num_runs:05d}", context)
-                rows, num_runs = [], num_runs + 1
-        _write(rows, f"{shard.stem}-{num_runs:05d}", context)
+            parts.append(_rows(document, location, context))
+            num_passages += len(parts[-1])
+            if num_passages >= RUN_PASSAGES:
+                _write(parts, f"{shard.stem}-{num_runs:05d}", context)
+                parts, num_passages, num_runs = [], 0, num_runs + 1
+        _write(parts, f"{shard.stem}-{num_runs:05d}", context)
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -56,17 +57,18 @@ def _numbered(shard: Shard, context: Context) -> Iterator[tuple[Document, int]]:
             row += 1
 
 
-def _rows(document: Document, location: int, context: Context) -> Iterator[tuple[int, ...]]:
+def _rows(document: Document, location: int, context: Context) -> Rows:
     """PASSAGE rows of one document."""
     settings = context.settings.dedup
     passages = settings.passages
     assert isinstance(passages, PassageSection)  # the plan has no shard without it
-    order = order_key(document, settings)
-    name = xxhash.xxh3_64_intdigest(document.id.encode("utf-8", "surrogatepass"))
-    for place, key, text in passage_keys(document, passages):
-        yield key, text, order, name, location, place
+    rows = passage_rows(document, passages)
+    rows["order"] = order_key(document, settings)
+    rows["name"] = xxhash.xxh3_64_intdigest(document.id.encode("utf-8", "surrogatepass"))
+    rows["location"] = location
+    return rows
 
 
-def _write(rows: list[tuple[int, ...]], stem: str, context: Context) -> None:
-    table: Rows = np.array(rows, dtype=PASSAGE)
+def _write(parts: list[Rows], stem: str, context: Context) -> None:
+    table: Rows = np.concatenate([np.empty(0, dtype=PASSAGE), *parts])
     write_table(context.output(f"work/passage/{stem}.passages"), table[np.argsort(table["key"], kind="stable")])

@@ -29,13 +29,14 @@ class RepeatStep:
         )
 
     def run_shard(self, shard: Shard, context: Context) -> Counts:
-        """Write the cuts of a range of keys, sorted by location."""
+        """Write the cuts of a range of keys, and the places that stay for them, each sorted by location."""
         settings = context.settings.dedup.passages
         assert settings is not None  # the plan has no shard without it
         paths = tables(context, "passages", "passage")
         passages = read_ranges(paths, PASSAGE, shard.work["low"], shard.work["high"], "key")
-        cuts = find_repeats(passages, settings.min_occurrences)
+        cuts, kept = find_repeats(passages, settings.min_occurrences)
         write_table(context.output(f"work/repeat/{shard.stem}.cuts"), cuts)
+        write_table(context.output(f"work/repeat/{shard.stem}.kept"), kept)
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from llmforge.dedup.ranking import order_key
 from llmforge.dedup.shingle_sets import ShingleWriter
 from llmforge.dedup.shingles import Shingles
 from llmforge.dedup.source import first_free, input_shards, read_batches
-from llmforge.dedup.tables import EARLIER, RECORD, Rows, locate, write_table
+from llmforge.dedup.tables import EARLIER, PASSAGE, RECORD, Rows, locate, write_table
 from llmforge.dedup.units import shingle_documents
 from llmforge.dedup.urls import normalise_url, url_key
 from llmforge.pipeline.counts import Counts
@@ -96,7 +96,11 @@ def _notes(context: Context) -> Iterator[str]:
         yield from draw_curve(settings.minhash.bands, settings.minhash.rows)
         record_bytes += RECORD.itemsize * settings.minhash.bands
     shingles = " and 8 a word for shingles" if settings.minhash is not None else ""
-    yield f"disk   {record_bytes:,} bytes a document for signatures{shingles}, until the stage is complete"
+    unit = (
+        "" if settings.passages is None else {"substring": "token"}.get(settings.passages.unit, settings.passages.unit)
+    )
+    passages = f" and {PASSAGE.itemsize} a {unit} for passages" if unit else ""
+    yield f"disk   {record_bytes:,} bytes a document for signatures{shingles}{passages}, until the stage is complete"
     yield f"memory at most {predict_peak(context, _RUN_DOCUMENTS) / 2**20:,.0f} MiB a process"
 
 
