@@ -22,6 +22,7 @@ _TRIES = 3
 _VERSION_KEYS = (
     *("ETag", "etag", "e_tag", "checksum", "md5Hash", "crc32c", "content_md5", "sha256", "blob_id"),
     *("LastModified", "last_modified", "Last-Modified", "mtime", "modified", "created", "updated"),
+    *("CRC", "chksum"),  # of members of zip and tar files
 )
 
 
@@ -51,7 +52,8 @@ def find_remote_files(url: str, source: str) -> list[InputFile]:
             found, base = system.find(path), path
         else:
             found, base = [path], path.rsplit("/", 1)[0]
-        files = [_describe(system, name, base, source) for name in sorted(found)]
+        infos = {name: system.info(name) for name in sorted(found)}
+        files = [_describe(system, url, name, info, base, source) for name, info in infos.items() if _is_file(info)]
     if not files:
         raise InputError(f"{url}: no file matches", "check the URL, and what its store holds")
     return files
@@ -128,12 +130,21 @@ def _get(system: Any, path: str, copy: Path) -> None:
             time.sleep(2.0**attempt)
 
 
-def _describe(system: Any, path: str, base: str, source: str) -> InputFile:
-    info = system.info(path)
-    is_web = _is_web(path)
-    url = path if is_web else system.unstrip_protocol(path)
-    locator = PurePosixPath(urlsplit(path).path).name if is_web else str(PurePosixPath(path).relative_to(base))
+def _is_file(info: dict[str, Any]) -> bool:
+    """Whether it is one; links in an archive are not followed, as those of a folder are not."""
+    return info.get("type", "file") == "file" and not info.get("linkname")
+
+
+def _describe(system: Any, asked: str, path: str, info: dict[str, Any], base: str, source: str) -> InputFile:
+    url = path if _is_web(path) else system.unstrip_protocol(path) + _container(asked)
+    locator = PurePosixPath(urlsplit(path).path).name if _is_web(path) else str(PurePosixPath(path).relative_to(base))
     return InputFile(Path(locator), source, locator, int(info.get("size") or 0), url, _version(info))
+
+
+def _container(url: str) -> str:
+    """What a file lies in, of a chain such as `zip://inside::https://host/outside.zip`; else nothing."""
+    inside, chain, outside = url.partition("::")
+    return chain + outside if is_url(inside) else ""
 
 
 def _version(info: dict[str, Any]) -> str:

@@ -2,8 +2,11 @@
 
 import gzip
 import http.server
+import io
 import json
+import tarfile
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -125,3 +128,19 @@ def test_what_is_not_there_is_named(memory: fsspec.AbstractFileSystem, web: str)
 def test_a_source_is_named_after_its_url() -> None:
     paths = ("https://a.org/x/pages.jsonl.gz?key=1", "memory://crawl", "s3://bucket/crawl-7/*.warc.gz")
     assert name_sources(tuple(SourceSection(path=path) for path in paths)) == ["pages", "crawl", "crawl-7"]
+
+
+def test_members_of_archives_are_read_and_none_is_written_where_its_name_says(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name in ("../../evil.jsonl", "ok/a.jsonl", "notes.txt"):
+            archive.writestr(name, lines(name, 1))
+    with tarfile.open(tmp_path / "x.tar", "w") as archive:
+        link, member = tarfile.TarInfo("link.jsonl"), tarfile.TarInfo("b.jsonl")
+        link.type, link.linkname, member.size = tarfile.SYMTYPE, "/etc/passwd", len(lines("b", 1))
+        archive.addfile(link)
+        archive.addfile(member, io.BytesIO(lines("b", 1)))
+    sources = [{"path": f"{url}::{tmp_path}/x.{kind}"} for kind, url in (("zip", "zip://**/*.jsonl"), ("tar", "tar://*"))]
+    run = tmp_path / "deep" / "down" / "run"
+    result = run_curate(run, sources)
+    assert [text.split()[0] for text in result.texts] == ["../../evil.jsonl", "ok/a.jsonl", "b"]
+    assert [path for path in tmp_path.rglob("*.jsonl") if path.is_file()] == []

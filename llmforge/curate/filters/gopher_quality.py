@@ -12,8 +12,6 @@ from llmforge.config.filters.prose import GopherQualitySection
 from llmforge.curate.filters.findings import Condition
 from llmforge.curate.filters.text_stats import TextStats
 
-# Letters, and numbers that are no decimal digits (\u00b2, \u00bd): which of the two is asked only of what matches.
-_LETTER_OR_NUMBER = re.compile(r"[^\W\d_]")
 _ELLIPSIS = re.compile(r"\.\.\.|\. \. \.|\u2026")
 _STOP_WORDS = tuple(re.compile(rf"\b{word}\b") for word in "the be to of and that have with".split())
 _BULLETS = ("\u2022", "\u25cf", "*", "-")
@@ -58,7 +56,7 @@ def _examine_language(stats: TextStats, limits: GopherQualitySection) -> Iterato
 
 
 def _has_letter(word: str) -> bool:
-    return any(map(str.isalpha, _LETTER_OR_NUMBER.findall(word)))
+    return word[0].isalpha() or any(map(str.isalpha, word))  # most words begin with one
 
 
 def _count_ellipses(text: str) -> int:
