@@ -6,7 +6,7 @@ activations are alive together: at the loss, and in the backward pass of the las
 with one pass alone holds less.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from llmforge.arch.activations import (
     BF16,
@@ -59,6 +59,10 @@ class Layout:
     def world(self) -> int:
         """Ranks (count)."""
         return self.replicate * self.shard * self.tensor * self.pipeline
+
+    def in_flight(self, place: int = 0) -> int:
+        """Micro-batches whose activations a pipeline stage holds at once (count); the first stage's is 0."""
+        return min(self.pipeline - place, self.micro_batches)
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def _moments(arch: Architecture, sequences: int, layout: Layout, numbers: Number
     params = sum(_rank_share(weight, layout.tensor) for weight in weights)
     tokens, tensor = sequences * arch.context, layout.tensor
     layers = -(-arch.layers // layout.pipeline)
-    in_flight = min(layout.pipeline - place, layout.micro_batches)
+    in_flight = layout.in_flight(place)
     slices = tensor if layout.sequence_parallel else 1
     kept = in_flight * kept_bytes(
         arch, tokens, layers, numbers, tensor=tensor, recompute=layout.recompute, slices=slices
@@ -127,9 +131,10 @@ def _moments(arch: Architecture, sequences: int, layout: Layout, numbers: Number
     going = kept / layers / in_flight if layout.recompute == "none" else 0
     parts = tensor if layout.vocabulary_parallel_loss else 1
     loss = loss_bytes(arch, tokens, numbers, parts) if place == layout.pipeline - 1 else 0
-    units = _gathered_units(weights, layout)
+    units, largest = _gathered_units(weights, layout), max(weight.each for weight in weights)
     at_loss, in_block = (
-        _states(params, buffers, layout, numbers) for buffers in _buffers(params, units, layout, numbers)
+        _states(params, largest, buffers, layout, numbers)
+        for buffers in _buffers(params, largest, units, layout, numbers)
     )
     return [
         Memory(**at_loss, activations=int(kept), loss=int(loss)),
@@ -179,10 +184,10 @@ def _rank_share(weight: Weight, tensor: int) -> int:
     return -(-weight.total // tensor)
 
 
-def _states(params: int, buffers: int, layout: Layout, numbers: Numbers) -> dict[str, int]:
+def _states(params: int, largest: int, buffers: int, layout: Layout, numbers: Numbers) -> dict[str, int]:
     """Weights, gradients, optimizer states and buffers of a rank that stands for `params` parameters."""
     if layout.zero_stage is not None:
-        return {**_zero_states(params, layout, numbers), "buffers": buffers}
+        return {**_zero_states(params, largest, layout, numbers), "buffers": buffers}
     share = -(-params // layout.shard)
     # The backward pass needs the casts of whole weights, of which shards have no part.
     casts = BF16 * params if numbers.casts else 0
@@ -195,10 +200,10 @@ def _states(params: int, buffers: int, layout: Layout, numbers: Numbers) -> dict
     }
 
 
-def _buffers(params: int, units: tuple[int, int], layout: Layout, numbers: Numbers) -> tuple[int, int]:
+def _buffers(params: int, largest: int, units: tuple[int, int], layout: Layout, numbers: Numbers) -> tuple[int, int]:
     """What is on its way between ranks at the loss, and in the backward pass of a block (bytes)."""
     if layout.zero_stage is not None:
-        buffers = _zero_buffers(params, layout, numbers)
+        buffers = _zero_buffers(params, largest, layout, numbers)
         return buffers, buffers
     if layout.shard > 1:
         block, rest = units
@@ -210,10 +215,11 @@ def _buffers(params: int, units: tuple[int, int], layout: Layout, numbers: Numbe
     return buckets, buckets
 
 
-def _zero_states(params: int, layout: Layout, numbers: Numbers) -> dict[str, int]:
+def _zero_states(params: int, largest: int, layout: Layout, numbers: Numbers) -> dict[str, int]:
     """States under DeepSpeed: stage 1 shards the optimizer, 2 the gradients too, 3 the weights too.
 
-    Gradients are summed in fp32, as llmforge asks for; in bf16, stage 1 holds them whole in both precisions.
+    Gradients are summed in fp32, as llmforge asks for; in bf16, stage 1 holds them whole in both precisions. In host
+    memory, stages 1 and 2 add passes up in a second copy, through a buffer of the largest weight's size.
 
     Source: Rajbhandari et al. 2020, section 5; fp32 masters exist beside fp32 weights as well.
     """
@@ -225,43 +231,17 @@ def _zero_states(params: int, layout: Layout, numbers: Numbers) -> dict[str, int
         "weights": width * (share if stage == 3 else params),
         "gradients": 0 if layout.offload and stage > 1 else gradients,
         "optimizer": 0 if layout.offload else optimizer,
-        "host": optimizer + FP32 * share if layout.offload else 0,
+        "host": optimizer + FP32 * share + (width * (share + largest) if stage < 3 else 0) if layout.offload else 0,
     }
 
 
-def _zero_buffers(params: int, layout: Layout, numbers: Numbers) -> int:
-    """DeepSpeed's bucket of gradients, which stage 1 has in fp32 alone, and the weights that stage 3 has gathered."""
+def _zero_buffers(params: int, largest: int, layout: Layout, numbers: Numbers) -> int:
+    """DeepSpeed's bucket of gradients, which stage 1 has in fp32 alone, and the weights that stage 3 has gathered.
+
+    Below stage 3, offloading has a buffer of the largest weight's size on the device too.
+    """
     bucket = FP32 * min(params, _BUCKET_ELEMENTS)
     if layout.zero_stage == 3:
         return bucket + numbers.width * min(params, _LIVE_ELEMENTS)
-    return bucket if layout.zero_stage == 2 or numbers.precision == "fp32" else 0
-
-
-def common_layouts(world: int, heads: int, layers: int, micro_batches: int = 1) -> dict[str, Layout]:
-    """The strategies by name, on a number of ranks; those that its degrees do not allow are left out.
-
-    Args:
-        world: ranks (count).
-        heads, layers: of the model (counts); tensor ranks divide the one, pipeline stages the other.
-        micro_batches: forward passes of a step, over all ranks (count).
-    """
-    if world == 1:
-        one = Layout(micro_batches=micro_batches)
-        return {"single": one, "single, recompute": replace(one, recompute="full")}
-    passes = max(1, micro_batches // world)
-    layouts = {"ddp": Layout(replicate=world, micro_batches=passes), "fsdp": Layout(shard=world, micro_batches=passes)}
-    sharded = {f"zero{stage}": replace(layouts["fsdp"], zero_stage=stage) for stage in (1, 2, 3)}
-    layouts |= sharded
-    layouts |= {f"{name}, offload": replace(sharded[name], offload=True) for name in ("zero2", "zero3")}
-    layouts["fsdp, recompute"] = replace(layouts["fsdp"], recompute="full")
-    half = 2 if world % 2 == 0 else 1
-    if heads % world == 0:
-        layouts["tensor"] = Layout(tensor=world, micro_batches=micro_batches)
-    if layers % world == 0:
-        layouts["pipeline"] = Layout(pipeline=world, micro_batches=micro_batches)
-    if half > 1 and heads % half == 0 and layers % (world // half) == 0:
-        layouts["2d"] = Layout(tensor=half, pipeline=world // half, micro_batches=micro_batches)
-    if world % 8 == 0 and heads % 2 == 0 and layers % 2 == 0:
-        passes = max(1, micro_batches // (world // 4))
-        layouts["3d"] = Layout(shard=world // 4, tensor=2, pipeline=2, micro_batches=passes)
-    return layouts
+    passing = numbers.width * largest if layout.offload else 0
+    return passing + (bucket if layout.zero_stage == 2 or numbers.precision == "fp32" else 0)

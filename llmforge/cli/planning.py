@@ -11,7 +11,7 @@ from llmforge.cli.output import print_json, print_lines, table
 from llmforge.config.load import write_run_yaml
 from llmforge.config.model import ModelSection
 from llmforge.config.schema import Settings
-from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
+from llmforge.plan_scaling.describe import describe_plan, laws_table, left_out_lines, memory_table
 from llmforge.plan_scaling.placement import precision_of
 from llmforge.plan_scaling.plan import Plan
 from llmforge.plan_scaling.rows import Row
@@ -70,7 +70,8 @@ def plan_lines(plan: Plan) -> list[str]:
         "",
         *table(_text_last(laws_table(plan))),
         "",
-        *table(memory_table(plan)),
+        *table(_text_last(memory_table(plan))),
+        *left_out_lines(plan),
         *(["", *(f"caution: {caution}" for caution in plan.cautions)] if plan.cautions else []),
     ]
 

@@ -9,6 +9,7 @@ from llmforge.plan_scaling.laws import (
     DEFAULT,
     LAWS,
     REPLICATION,
+    TWENTY,
     ComputeLaw,
     LossLaw,
     frontier,
@@ -18,7 +19,8 @@ from llmforge.plan_scaling.question import Question
 from llmforge.plan_scaling.repeated import optimal_repetition, repeated_loss
 from llmforge.plan_scaling.serving import size_for_serving
 
-# A law that answers with fewer or more parameters is asked far outside the runs it comes from.
+# A law that answers with fewer or more parameters is asked far outside the runs it comes from; 20 a parameter is a
+# rule of thumb, and comes from none.
 _SENSIBLE_PARAMS = (1e4, 1e14)
 
 
@@ -98,7 +100,7 @@ def _own(law: LossLaw, question: Question, count: ParameterCount) -> LawAnswer:
 def _answer(law: ComputeLaw, question: Question, count: ParameterCount) -> LawAnswer:
     flops = _flops(law, question, count)
     params, tokens = law.params(flops), law.tokens(flops)
-    if not _SENSIBLE_PARAMS[0] <= params <= _SENSIBLE_PARAMS[1]:
+    if law is not TWENTY and not _SENSIBLE_PARAMS[0] <= params <= _SENSIBLE_PARAMS[1]:
         note = f"no answer: {params:.2g} parameters is far outside its runs"
         return LawAnswer(law.name, None, None, None, None, None, law.counts, law.source, note)
     loss = predict_loss(params, tokens)

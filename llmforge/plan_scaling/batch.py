@@ -10,21 +10,26 @@ BATCH_LAW = "batch = 0.58 D^0.571 tokens (Step Law)"
 LR_LAW = "lr = 1.79 N^-0.713 D^0.307, N without embeddings (Step Law), between 1e-5 and 3e-3"
 
 _LR_RANGE = (1e-5, 3e-3)
+# Sizes of the runs that the law was fitted on.
+BATCH_LAW_PARAMS = (6e7, 1e9)
 _MIN_BATCH_SEQUENCES = 8
 # Fewer steps than this leave no room for warm-up and decay.
 _MIN_STEPS = 100
 _MAX_MICRO_BATCH_TOKENS = 4096
 
 
-def batch_for(tokens: float, context: int) -> int:
-    """Tokens of one optimizer step: Step Law's, as the nearest power of two of sequences.
+def batch_for(tokens: float, context: int, devices: int = 1) -> int:
+    """Tokens of one optimizer step: Step Law's, as the nearest power of two of sequences on every device.
 
     Args:
         tokens: training tokens D.
         context: tokens of a sequence.
+        devices: that share the step (count).
     """
     sequences = min(0.58 * tokens**0.571, tokens / _MIN_STEPS) / context
-    return int(max(_MIN_BATCH_SEQUENCES, 2 ** round(math.log2(max(sequences, 1)))) * context)
+    fewest = math.ceil(math.log2(_MIN_BATCH_SEQUENCES / devices))
+    each: int = 2 ** max(0, fewest, round(math.log2(max(sequences / devices, 1))))
+    return each * devices * context
 
 
 def learning_rate_for(params_without_embeddings: float, tokens: float) -> float:

@@ -1,20 +1,25 @@
 """Plan against fact: what was predicted for a run, beside what its training measured."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from statistics import median
 from typing import Any
 
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.flops import flops_per_token
-from llmforge.arch.memory import common_layouts, training_memory
+from llmforge.arch.memory import Layout, training_memory
 from llmforge.arch.params import count_parameters
+from llmforge.arch.strategies import strategies_on
 from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.pipeline.manifest import Manifest
 from llmforge.plan_scaling.answers import own_law
 from llmforge.plan_scaling.laws import REPLICATION, predict_loss
 from llmforge.plan_scaling.repeated import effective_tokens
 from llmforge.plan_scaling.utilization import choose_utilization
+
+# Settings of train.parallel that memory follows, called there as in a layout.
+_AXES = ("replicate", "shard", "tensor", "pipeline")
+_KEPT = ("sequence_parallel", "vocabulary_parallel_loss")
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,7 @@ def _device_use(section: PlanScalingSection, trained: Trained) -> Comparison:
 
 def _memory(trained: Trained) -> Comparison:
     execution, arch = trained.manifest.execution, trained.arch
-    sequences = trained.manifest.settings["micro_batch_sequences"]
-    world = execution["processes"]
-    passes = trained.manifest.settings["global_batch_tokens"] // (sequences * arch.context)
-    layout = common_layouts(world, arch.heads, arch.layers, passes).get(execution["strategy"])
+    sequences, layout = trained.manifest.settings["micro_batch_sequences"], _layout(trained)
     measured = max(line["peak_memory_bytes"] for line in trained.metrics)
     note = f"{execution['strategy']}, {execution['precision']}, {sequences} sequences in one forward pass"
     is_process = execution["device"] == "cpu"
@@ -107,6 +109,29 @@ def _memory(trained: Trained) -> Comparison:
         return Comparison("memory of a rank", "bytes", None, measured, f"{note}; no closed form for this layout")
     predicted = training_memory(arch, sequences, layout, execution["precision"]).total
     return Comparison("memory of a rank", "bytes", predicted, measured, note, comparable=not is_process)
+
+
+def _layout(trained: Trained) -> Layout | None:
+    """How the training was spread; None where its settings leave a degree open that its strategy's name does not give.
+
+    A name stands for its usual degrees; degrees that the settings give count if together they make all processes.
+    """
+    arch, train, world = trained.arch, trained.manifest.settings, trained.manifest.execution["processes"]
+    passes = train["global_batch_tokens"] // (train["micro_batch_sequences"] * arch.context)
+    named = strategies_on(arch, world, passes).layouts.get(trained.manifest.execution["strategy"])
+    parallel, zero = train.get("parallel", {}), train.get("zero", {})
+    given = {axis: parallel[axis] for axis in _AXES if parallel.get(axis) is not None}
+    if named is None or any(getattr(named, axis) != degree for axis, degree in given.items()):
+        named = Layout(**given)
+        named = replace(named, micro_batches=max(1, passes // (named.replicate * named.shard)))
+    if named.world != world:
+        return None
+    kept = {name: parallel[name] for name in _KEPT if name in parallel}
+    return replace(named, recompute=parallel.get("activation_checkpointing", "none"), **kept, **_offloaded(named, zero))
+
+
+def _offloaded(layout: Layout, zero: dict[str, Any]) -> dict[str, bool]:
+    return {} if layout.zero_stage is None else {"offload": zero.get("offload_optimizer", False)}
 
 
 def _loss(section: PlanScalingSection, trained: Trained) -> Comparison:

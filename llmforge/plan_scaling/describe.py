@@ -1,5 +1,6 @@
 """A plan as rows of text: name, value, unit and reason."""
 
+from llmforge.arch.memory import Layout
 from llmforge.plan_scaling.answers import LawAnswer
 from llmforge.plan_scaling.plan import Plan, Recommendation
 from llmforge.plan_scaling.rows import Row
@@ -108,7 +109,9 @@ def _memory_rows(plan: Plan) -> list[Row]:
     """The memory of the chosen strategy, or of one process where none was chosen."""
     strategy = plan.recommended.strategy
     name = strategy or next(iter(plan.memory))
-    rows = [Row("memory", f"{_gib(plan.memory[name]['total'])}", f"GiB a rank, {name}", plan.assumptions["memory"])]
+    total = plan.memory[name]["total"]
+    unit, size = _unit(total)
+    rows = [Row("memory", f"{total / size:,.2f}", f"{unit} a rank, {name}", plan.assumptions["memory"])]
     if strategy is not None:
         rows.append(Row("strategy", strategy, "", "the cheapest that fits into the memory of a device"))
     return rows
@@ -117,13 +120,30 @@ def _memory_rows(plan: Plan) -> list[Row]:
 def memory_table(plan: Plan) -> list[list[str]]:
     """Memory of the fullest rank by strategy and by what it holds; the first row is the header."""
     parts = [name for name in next(iter(plan.memory.values())) if name not in ("total", "host")]
-    header = ["memory a rank, GiB", *parts, "total", "host memory"]
-    rows = [[name, *(_gib(memory[part]) for part in (*parts, "total", "host"))] for name, memory in plan.memory.items()]
+    unit, size = _unit(max(memory["total"] for memory in plan.memory.values()))
+    header = [f"memory a rank, {unit}", *parts, "total", "host memory", "spread over"]
+    rows = [
+        [name, *(f"{memory[part] / size:,.2f}" for part in (*parts, "total", "host")), _degrees(plan.layouts[name])]
+        for name, memory in plan.memory.items()
+    ]
     return [header, *rows]
 
 
-def _gib(num_bytes: int) -> str:
-    return f"{num_bytes / 2**30:,.2f}"
+def _unit(num_bytes: int) -> tuple[str, int]:
+    """The unit in which a size has digits before the point, and its bytes."""
+    return ("GiB", 2**30) if num_bytes >= 2**30 else ("MiB", 2**20)
+
+
+def _degrees(layout: Layout) -> str:
+    axes = ("replicate", "shard", "tensor", "pipeline")
+    shown = " x ".join(f"{axis} {degree}" for axis in axes if (degree := getattr(layout, axis)) > 1)
+    flight = f", micro-batches in flight: {layout.in_flight()}" if layout.pipeline > 1 else ""
+    return f"{shown or 'one process'}{flight}"
+
+
+def left_out_lines(plan: Plan) -> list[str]:
+    """Strategies that the table of memory lacks, and why."""
+    return [f"left out: {name}, as {reason}" for name, reason in plan.left_out.items()]
 
 
 def _loss_row(recommended: Recommendation, assumptions: dict[str, object]) -> Row:

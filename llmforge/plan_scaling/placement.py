@@ -1,11 +1,12 @@
 """Which strategies a device's memory has room for, and the cheapest of them."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 
 from llmforge.arch.activations import Precision
 from llmforge.arch.architecture import Architecture
-from llmforge.arch.memory import Layout, Memory, common_layouts, training_memory
+from llmforge.arch.memory import Layout, Memory, training_memory
 from llmforge.arch.params import list_weights
+from llmforge.arch.strategies import strategies_on
 from llmforge.arch.zero_estimates import estimate_zero2, estimate_zero3
 from llmforge.config.plan_scaling import PlanScalingSection
 
@@ -23,8 +24,10 @@ _CHEAPEST_FIRST = (
     "2d",
     "3d",
     "pipeline",
+    "zero1, offload",
     "zero2, offload",
     "zero3, offload",
+    "model",
 )
 
 
@@ -33,9 +36,16 @@ def precision_of(section: PlanScalingSection) -> Precision:
     return "fp32" if section.device_flops_per_s is None else "bf16"
 
 
-def memory_by_strategy(
-    arch: Architecture, sequences: int, micro_batches: int, section: PlanScalingSection
-) -> dict[str, Memory]:
+@dataclass(frozen=True)
+class Placement:
+    """What every strategy holds and how it spreads the run, by its name, and why the others cannot run."""
+
+    memory: dict[str, Memory]
+    layouts: dict[str, Layout]
+    left_out: dict[str, str]
+
+
+def place(arch: Architecture, sequences: int, micro_batches: int, section: PlanScalingSection) -> Placement:
     """Memory of the fullest rank for one process, and for every strategy on the devices (two where there is one).
 
     Args:
@@ -44,10 +54,10 @@ def memory_by_strategy(
         micro_batches: forward passes of a step, over all ranks (count).
         section: devices and their precision.
     """
-    layouts: dict[str, Layout] = common_layouts(1, arch.heads, arch.layers)
-    layouts |= common_layouts(max(2, section.num_devices), arch.heads, arch.layers, micro_batches)
-    precision = precision_of(section)
-    return {name: training_memory(arch, sequences, layout, precision) for name, layout in layouts.items()}
+    one, many = strategies_on(arch, 1), strategies_on(arch, max(2, section.num_devices), micro_batches)
+    layouts, precision = one.layouts | many.layouts, precision_of(section)
+    memory = {name: training_memory(arch, sequences, layout, precision) for name, layout in layouts.items()}
+    return Placement(memory, layouts, many.left_out)
 
 
 def deepspeed_estimates(arch: Architecture, section: PlanScalingSection) -> dict[str, dict[str, int]]:

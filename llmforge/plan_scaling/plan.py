@@ -1,16 +1,25 @@
 """From a budget, a size or the tokens at hand to a run: model, tokens, steps, FLOPs, memory, time and loss."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from llmforge.arch.flops import LAYER_RULE, SIX_ND_RULE, flops_per_token
+from llmforge.arch.memory import Layout
 from llmforge.arch.params import COUNTING_RULE, count_parameters
 from llmforge.config.model import ModelSection
 from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.config.schema import Settings
 from llmforge.plan_scaling.answers import LawAnswer, ask_laws
-from llmforge.plan_scaling.batch import BATCH_LAW, LR_LAW, batch_for, learning_rate_for, micro_batch_for
+from llmforge.plan_scaling.batch import (
+    BATCH_LAW,
+    BATCH_LAW_PARAMS,
+    LR_LAW,
+    batch_for,
+    learning_rate_for,
+    micro_batch_for,
+)
 from llmforge.plan_scaling.laws import (
     FITTED_FLOPS,
     FITTED_PARAMS,
@@ -22,7 +31,7 @@ from llmforge.plan_scaling.laws import (
 from llmforge.plan_scaling.placement import (
     cheapest_that_fits,
     deepspeed_estimates,
-    memory_by_strategy,
+    place,
     precision_of,
 )
 from llmforge.plan_scaling.question import Question, choose_shape, find_question
@@ -86,6 +95,8 @@ class Plan:
         region: how wide the choice is; null where no loss can be predicted.
         parameters: the model's exact counts under each convention.
         memory: bytes of the fullest rank for each strategy, by what they hold.
+        layouts: how each strategy spreads the run.
+        left_out: why the other strategies cannot run on these devices.
         deepspeed_estimates: what DeepSpeed's estimators say of the states alone, for comparison.
         assumptions: rules and figures that the numbers follow.
         cautions: what to think about before spending.
@@ -97,6 +108,8 @@ class Plan:
     region: Region | None
     parameters: dict[str, int]
     memory: dict[str, dict[str, int]]
+    layouts: dict[str, Layout]
+    left_out: dict[str, str]
     deepspeed_estimates: dict[str, dict[str, int]]
     assumptions: dict[str, Any]
     cautions: tuple[str, ...]
@@ -124,8 +137,8 @@ def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: f
     limit = _most_tokens(settings.plan_scaling, question, corpus)
     recommended = _recommend(settings, shape, min(wanted, limit), corpus)
     passes = recommended.global_batch_tokens // (recommended.micro_batch_sequences * recommended.context)
-    memory = memory_by_strategy(shape.arch, recommended.micro_batch_sequences, passes, settings.plan_scaling)
-    recommended = replace(recommended, strategy=cheapest_that_fits(memory, settings.plan_scaling))
+    placed = place(shape.arch, recommended.micro_batch_sequences, passes, settings.plan_scaling)
+    recommended = replace(recommended, strategy=cheapest_that_fits(placed.memory, settings.plan_scaling))
     count = count_parameters(shape.arch)
     laws = ask_laws(question, count, tokens_at_hand, settings.plan_scaling)
     return Plan(
@@ -134,10 +147,15 @@ def make_plan(settings: Settings, tokens_at_hand: int | None, bytes_per_token: f
         laws=laws,
         region=find_region(settings.model, recommended.flops, laws, vocab_size),
         parameters=asdict(count),
-        memory={name: {**asdict(one), "total": one.total} for name, one in memory.items()},
+        memory={name: {**asdict(one), "total": one.total} for name, one in placed.memory.items()},
+        layouts=placed.layouts,
+        left_out=placed.left_out,
         deepspeed_estimates=deepspeed_estimates(shape.arch, settings.plan_scaling),
         assumptions=_assumptions(settings, recommended, corpus),
-        cautions=tuple(_cautions(settings.plan_scaling, recommended, wanted, limit, corpus)),
+        cautions=(
+            *_cautions(settings.plan_scaling, recommended, wanted, limit, corpus),
+            *_rate_cautions(settings, recommended),
+        ),
     )
 
 
@@ -177,7 +195,7 @@ def _recommend(settings: Settings, shape: Shape, wanted_tokens: float, corpus: C
         epochs=tokens / corpus.tokens if corpus.tokens else None,
         context=context,
         global_batch_tokens=batch,
-        micro_batch_sequences=micro_batch_for(batch, context),
+        micro_batch_sequences=micro_batch_for(batch // settings.plan_scaling.num_devices, context),
         sequences=tokens // context,
         steps=steps,
         lr=lr,
@@ -197,7 +215,7 @@ def _batch_and_lr(settings: Settings, params: int, tokens: float, context: int) 
     """Of a configured model what the settings say; else what fits the size and the tokens."""
     if settings.model.is_chosen:
         return settings.train.global_batch_tokens, settings.train.optimizer.lr
-    return batch_for(tokens, context), learning_rate_for(params, tokens)
+    return batch_for(tokens, context, settings.plan_scaling.num_devices), learning_rate_for(params, tokens)
 
 
 def _settings_of(model: ModelSection) -> dict[str, Any]:
@@ -268,3 +286,13 @@ def _cautions(
             f"{FITTED_PARAMS[1]:.2g} parameters and {FITTED_FLOPS[0]:.2g} to {FITTED_FLOPS[1]:.2g} FLOPs"
         )
     return cautions
+
+
+def _rate_cautions(settings: Settings, recommended: Recommendation) -> Iterator[str]:
+    """Whether the law of batch and rate is asked outside the runs it comes from."""
+    low, high = BATCH_LAW_PARAMS
+    if not settings.model.is_chosen and not low <= recommended.params_without_embeddings <= high:
+        yield (
+            f"batch and learning rate are extrapolated: their law was fitted on {low:.2g} to {high:.2g} parameters "
+            "without embeddings; a sweep over train.optimizer.lr tells more"
+        )

@@ -100,6 +100,11 @@ def _check_columns(path: Path, columns: list[str]) -> None:
 
 
 def _read_row(path: Path, line: int, row: dict[str, str]) -> Run:
+    if None in row:  # more values than columns: a decimal comma, or a column without a name
+        raise InputError(
+            f"{path}, line {line}: more values than columns, from {row[None][0]!r} on",  # type: ignore[index]
+            "write numbers with a decimal point, and name every column",
+        )
     params, loss = _number(path, line, row, "params"), _number(path, line, row, "loss")
     if row.get("tokens"):
         tokens = _number(path, line, row, "tokens")

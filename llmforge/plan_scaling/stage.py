@@ -39,7 +39,7 @@ class PlanStep:
         """Write plan.json and recommended.yaml; no document passes through here."""
         plan = plan_for(context.settings, context.inputs)
         write_json(context.output(PLAN), plan.to_dict())
-        write_bytes(context.output(RECOMMENDED), to_yaml(plan, context.settings.run).encode())
+        write_bytes(context.output(RECOMMENDED), to_yaml(plan, context.settings).encode())
         return Counts()
 
     def finish(self, context: Context) -> dict[str, Any]:
@@ -53,7 +53,7 @@ class PlanScalingStage:
 
     name = "plan-scaling"
     section = "plan_scaling"
-    version = 2
+    version = 3
     packages: tuple[str, ...] = ()
     steps: tuple[Step, ...] = (PlanStep(),)
 

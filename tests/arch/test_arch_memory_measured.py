@@ -8,11 +8,13 @@ import gc
 import time
 from contextlib import suppress
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
-from llmforge.arch.memory import common_layouts, training_memory
+from llmforge.arch.memory import training_memory
 from llmforge.arch.presets import preset
+from llmforge.arch.strategies import strategies_on
 from llmforge.config.train import TrainSection
 from llmforge.config.zero import ZeroSection
 
@@ -75,7 +77,7 @@ def measure(world, name, precision, offload):
 
 
 def assert_predicted(measured, name, precision, world_size, offload=False):
-    layouts = common_layouts(world_size, ARCH.heads, ARCH.layers, micro_batches=PASSES * world_size)
+    layouts = strategies_on(ARCH, world_size, micro_batches=PASSES * world_size).layouts
     predicted = training_memory(ARCH, SEQUENCES, layouts[f"{name}, offload" if offload else name], precision)
     # On a CPU, a device's memory and the host's are one.
     total = predicted.total + predicted.host
@@ -86,13 +88,18 @@ def assert_predicted(measured, name, precision, world_size, offload=False):
 @pytest.mark.slow
 @pytest.mark.dist
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
-@pytest.mark.parametrize("name", ["single", "ddp", "fsdp", "zero1", "zero2", "zero3"])
-def test_a_ranks_memory_is_as_predicted(name, precision):
+@pytest.mark.parametrize(
+    ("name", "precision", "offload"),
+    [
+        *product(("single", "ddp", "fsdp", "zero1", "zero2", "zero3"), ("fp32", "bf16"), (False,)),
+        ("zero2", "bf16", True),
+    ],
+)
+def test_a_ranks_memory_is_as_predicted(name, precision, offload):
     from llmforge.parallel.local_world import run_in_processes
 
     if name.startswith("zero"):
         pytest.importorskip("deepspeed")
     world_size = 1 if name == "single" else 2
-    for measured in run_in_processes(measure, world_size, name, precision, False):
-        assert_predicted(measured, name, precision, world_size)
+    for measured in run_in_processes(measure, world_size, name, precision, offload):
+        assert_predicted(measured, name, precision, world_size, offload)

@@ -1,11 +1,16 @@
 """Parameter counts against the published ones: to the last digit where a checkpoint exists, else to those printed."""
 
+import json
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from llmforge.arch.params import count_parameters, dense_network, list_weights
 from llmforge.arch.presets import PRESETS, preset
+
+FAMILIES = {"gpt2": "gpt2", "gpt3": "gpt3", "llama": "llama2", "palm": "palm", "bloom": "bloom"}
 
 # Released checkpoints: every number of the file.
 CHECKPOINTS = {
@@ -44,6 +49,27 @@ PRINTED_MILLIONS = {
 @pytest.mark.parametrize(("name", "published"), CHECKPOINTS.items())
 def test_count_equals_the_released_checkpoint(name, published):
     assert count_parameters(preset(name)).total == published
+
+
+def test_counts_equal_the_shared_table_of_published_configurations():
+    """Every model of the five families there; PaLM's rows leave out norm scales, as its paper does."""
+    folder = os.environ.get("LLMFORGE_TEST_DATA")
+    path = Path(folder or "") / "scaling" / "model_param_counts.json"
+    if not folder or not path.exists():
+        pytest.skip("needs the parameter counts of the test data: set LLMFORGE_TEST_DATA")
+    sizes = {"layers": "n_layers", "dim": "d_model", "heads": "n_heads", "context": "context", "ffn_dim": "ffn"}
+    seen = set()
+    for row in json.loads(path.read_text()):
+        shape = tuple(row[column] for column in sizes.values())
+        for name in PRESETS:
+            arch = preset(name)
+            if (arch.family, tuple(getattr(arch, size) for size in sizes)) != (FAMILIES.get(row["arch"]), shape):
+                continue
+            if arch.vocab_size == row["vocab"] and arch.kv_heads == row.get("n_kv_heads", arch.heads):
+                count = count_parameters(arch)
+                assert count.total - (count.norms if arch.family == "palm" else 0) == row["params"], row["name"]
+                seen.add(name)
+    assert seen >= CHECKPOINTS.keys() | PRINTED_MILLIONS.keys()
 
 
 @pytest.mark.parametrize(("name", "printed"), PRINTED_MILLIONS.items())

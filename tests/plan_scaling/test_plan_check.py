@@ -5,7 +5,7 @@ import json
 import pytest
 
 from llmforge.arch.flops import flops_per_token
-from llmforge.arch.memory import training_memory
+from llmforge.arch.memory import Layout, training_memory
 from llmforge.arch.presets import preset
 from llmforge.config.plan_scaling import OwnLawSection, PlanScalingSection
 from llmforge.pipeline.manifest import read_manifest
@@ -16,12 +16,14 @@ ARCH = preset("gpt2")
 SIX_N = flops_per_token(ARCH).six_n
 
 
-def check(section, tmp_path, trained_run, *, device="cuda", strategy="single", state="finished", processes=1):
+def check(
+    section, tmp_path, trained_run, *, device="cuda", strategy="single", state="finished", processes=1, train=None
+):
     execution = {"device": device, "strategy": strategy, "precision": "bf16", "processes": processes, "num_steps": 100}
     results = {"params": 124_439_808, "tokens": 10**10, "val_loss": 3.5}
     folder = trained_run(tmp_path / "run", state=state, execution=execution, **results)
     manifest = read_manifest(folder / "train")
-    manifest.settings = {"micro_batch_sequences": 4, "global_batch_tokens": 65_536}
+    manifest.settings = {"micro_batch_sequences": 4, "global_batch_tokens": 65_536, **(train or {})}
     metrics = [
         {"tokens": 65_536 * step, "tokens_per_s": speed, "peak_memory_bytes": step * 10**8}
         for step, speed in ((1, 10.0), (40, 90_000.0), (60, 110_000.0))
@@ -62,9 +64,30 @@ def test_a_whole_process_is_not_compared_with_its_tensors(tmp_path, trained_run)
 
 
 def test_a_layout_without_closed_form_says_so(tmp_path, trained_run):
-    memory = check(PlanScalingSection(), tmp_path, trained_run, strategy="model")["memory of a rank"]
-    assert memory.predicted is None
-    assert "no closed form" in memory.note
+    """Which degree of a 3d run took the other ranks, its settings do not say."""
+    open_degrees = {"parallel": {"tensor": 4, "pipeline": None}}
+    found = check(PlanScalingSection(), tmp_path, trained_run, strategy="3d", processes=8, train=open_degrees)
+    assert found["memory of a rank"].predicted is None
+    assert "no closed form" in found["memory of a rank"].note
+
+
+@pytest.mark.parametrize(
+    ("strategy", "train", "layout"),
+    [
+        ("model", {}, Layout(pipeline=4)),
+        (
+            "fsdp",
+            {"parallel": {"activation_checkpointing": "full"}},
+            Layout(shard=4, micro_batches=4, recompute="full"),
+        ),
+        ("fsdp", {"parallel": {"shard": 2, "replicate": 2}}, Layout(shard=2, replicate=2, micro_batches=4)),
+        ("zero2", {"zero": {"offload_optimizer": True}}, Layout(shard=4, micro_batches=4, zero_stage=2, offload=True)),
+        ("zero1", {}, Layout(shard=4, micro_batches=4, zero_stage=1)),
+    ],
+)
+def test_memory_follows_what_the_training_was_told_beside_its_strategy(tmp_path, trained_run, strategy, train, layout):
+    found = check(PlanScalingSection(), tmp_path, trained_run, strategy=strategy, processes=4, train=train)
+    assert found["memory of a rank"].predicted == training_memory(ARCH, 4, layout, "bf16").total
 
 
 def test_the_loss_is_the_laws_or_ones_own(tmp_path, trained_run):

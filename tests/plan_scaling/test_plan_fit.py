@@ -118,6 +118,7 @@ def test_flops_stand_in_for_tokens(tmp_path):
         ("params,tokens,loss\n1e8,1e9,nan\n", "line 2: loss is 'nan', which is no positive number"),
         ("params,tokens,loss\n1e8,1e9,3\n-5,1e9,3\n", "line 3: params is '-5'"),
         ("params,tokens,loss\n1e8,1e9\n", "line 2: loss is ''"),
+        ("params,tokens,loss\n1e8,1e9,3,1\n", "line 2: more values than columns, from '1' on"),
         ("params,flops,loss\n1e8,many,3\n", "line 2: flops is 'many'"),
         ("params,tokens,loss\n1e8,1e9,3\n1e8,1e9,3\n", "line 3: the same run as line 2"),
         ("params,tokens,loss\n1e8,1e9,3\n1e8,2e9,3\n", "2 runs; a law of 5 parameters needs at least 8"),

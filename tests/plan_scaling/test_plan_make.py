@@ -11,7 +11,7 @@ from llmforge.config.model import ModelSection
 from llmforge.config.plan_scaling import PlanScalingSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import SettingsError
-from llmforge.plan_scaling.describe import describe_plan, laws_table, memory_table
+from llmforge.plan_scaling.describe import describe_plan, laws_table, left_out_lines, memory_table
 from llmforge.plan_scaling.plan import make_plan
 from llmforge.plan_scaling.shapes import nearest_shape
 from llmforge.plan_scaling.utilization import choose_utilization
@@ -157,6 +157,43 @@ def test_a_law_that_has_no_answer_says_so():
     assert "far outside its runs" in answers["Kaplan"][-1]
     assert answers["20 tokens per parameter"][1:4] == ["1.5e+05", "3e+06", "20.0"]
     assert {len(row) for row in rows} == {len(header)}
+
+
+def test_twenty_tokens_a_parameter_is_answered_for_any_tokens():
+    twenty = plan(tokens=71_368).laws[0]
+    assert (twenty.params, twenty.tokens_per_param) == (pytest.approx(71_368 / 20), pytest.approx(20, rel=1e-12))
+
+
+@pytest.mark.parametrize("devices", [1, 3, 6, 8, 48, 512])
+@pytest.mark.parametrize("tokens", [10**7, 10**9, 10**11])
+def test_a_step_divides_over_the_devices(devices, tokens):
+    run = plan({"tokens": tokens, "num_devices": devices}).recommended
+    assert run.global_batch_tokens % (run.micro_batch_sequences * run.context * devices) == 0
+    assert run.global_batch_tokens >= 8 * run.context
+
+
+def test_a_law_of_rates_says_where_it_is_extrapolated():
+    def cautioned(answer):
+        return any("batch and learning rate are extrapolated" in caution for caution in answer.cautions)
+
+    assert cautioned(plan({"params": 5 * 10**9}))
+    assert not cautioned(plan({"params": 5 * 10**8}))
+    assert not cautioned(plan(model={"preset": "gpt2-mini"}))
+
+
+def test_strategies_are_in_the_table_or_left_out_with_a_reason():
+    answer = plan({"params": 5 * 10**9, "num_devices": 7})
+    names = {"ddp", "fsdp", "zero1", "zero2", "zero3", "tensor", "pipeline", "model", "2d", "3d"}
+    assert names <= answer.memory.keys() | answer.left_out.keys()
+    assert answer.memory.keys() == answer.layouts.keys()
+    assert any(line.startswith("left out: tensor, as 7 tensor ranks do not divide") for line in left_out_lines(answer))
+    assert dict(zip(answer.memory, [row[-1] for row in memory_table(answer)[1:]], strict=True))["ddp"] == "replicate 7"
+
+
+def test_small_models_are_measured_in_mebibytes():
+    header, *rows = memory_table(plan(tokens=3_000_000))
+    assert header[0] == "memory a rank, MiB"
+    assert float(rows[0][header.index("total")]) > 1
 
 
 def test_the_memory_table_adds_up():
