@@ -8,7 +8,8 @@ from llmforge.cli.output import duration, print_json, print_lines, size, table
 from llmforge.core import log
 from llmforge.core.errors import SettingsError
 from llmforge.core.files import write_bytes, write_json
-from llmforge.tokenize.compare import Comparison, Row, candidates, compare, markdown, tables
+from llmforge.tokenize.compare import EXISTING, Comparison, Row, candidates, compare
+from llmforge.tokenize.compare_table import markdown, tables
 
 _NAME = "tokenize-compare"
 _BAR_WIDTH = 24
@@ -20,8 +21,7 @@ def compare_command(call: Call) -> None:
         raise SettingsError("--compare builds no artifact: --force and --strict do not go with it")
     settings = call.settings
     if call.dry_run:
-        chosen = [f"{one.algorithm} {one.num_tokens:,}" for one in candidates(settings)]
-        print_json({"compares": chosen}) if call.as_json else print_lines([f"trains  {one}" for one in chosen])
+        _say_what_is_compared(call)
         return
     start_s = time.monotonic()
     found = compare(settings, settings.run_folder)
@@ -33,6 +33,16 @@ def compare_command(call: Call) -> None:
     else:
         print_lines(_show(found, result["wall_s"]))
     log.say(f"written       {settings.run_folder / _NAME}.json and .md")
+
+
+def _say_what_is_compared(call: Call) -> None:
+    section = call.settings.tokenize
+    trained = [f"{one.algorithm} {one.num_tokens:,}" for one in candidates(call.settings)]
+    given = [] if section.tokenizer is None else [f"{EXISTING} {section.tokenizer}"]
+    if call.as_json:
+        print_json({"compares": [*given, *trained]})
+    else:
+        print_lines([*(f"loads   {one}" for one in given), *(f"trains  {one}" for one in trained)])
 
 
 def _show(found: Comparison, wall_s: float) -> list[str]:

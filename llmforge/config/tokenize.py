@@ -19,13 +19,22 @@ Algorithm = Literal[
     "word_rule",
 ]
 
+MIN_FREQUENCY_KINDS: tuple[Algorithm, ...] = (
+    "bpe", "char_bpe", "wordpiece", "word_space", "word_punctuation", "word_rule",
+)  # fmt: skip
+"""Kinds that leave out what occurs too rarely."""
 
 _ONLY_FOR: dict[str, tuple[Algorithm, ...]] = {
     "split_pattern": ("bpe", "char_bpe"),
     "split_digits": ("bpe", "char_bpe", "sentencepiece_bpe", "sentencepiece_unigram"),
-    "min_frequency": ("bpe", "char_bpe", "wordpiece", "word_space", "word_punctuation", "word_rule"),
+    "min_frequency": MIN_FREQUENCY_KINDS,
 }
 """Settings that some algorithms have no use for."""
+
+_ONLY_FOR_TRAINING = (
+    "algorithm", "split_digits", "normalization", "special_tokens", "min_frequency", "max_train_bytes", "train_weights",
+)  # fmt: skip
+"""Settings that an existing tokenizer has no use for; a plan still reads `vocab_size`."""
 
 
 class CompareSection(Section):
@@ -86,13 +95,21 @@ class TokenizeSection(Section):
     @model_validator(mode="after")
     def _settings_belong_to_the_algorithm(self) -> "TokenizeSection":
         """Refuse what would change nothing."""
-        for name, algorithms in _ONLY_FOR.items():
-            is_asked = getattr(self, name) != type(self).model_fields[name].default
-            if is_asked and self.tokenizer is None and self.algorithm not in algorithms:
-                raise ValueError(f"{name} has no effect on {self.algorithm}; it is for {', '.join(algorithms)}")
+        if self.tokenizer is not None:
+            if useless := next(filter(self._is_asked, _ONLY_FOR_TRAINING), None):
+                raise ValueError(
+                    f"{useless} has no effect beside tokenizer, which is used as it is; leave out one of the two"
+                )
+        else:
+            for name, algorithms in _ONLY_FOR.items():
+                if self._is_asked(name) and self.algorithm not in algorithms:
+                    raise ValueError(f"{name} has no effect on {self.algorithm}; it is for {', '.join(algorithms)}")
         if len(set(self.special_tokens)) < len(self.special_tokens):
             raise ValueError("special_tokens names a token twice")
         return self
+
+    def _is_asked(self, name: str) -> bool:
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
 
     def sized(self, vocab_size: int) -> "TokenizeSection":
         """The same settings with this size."""

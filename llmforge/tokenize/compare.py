@@ -23,11 +23,13 @@ from llmforge.core.hardware import num_cores
 from llmforge.pipeline.stage import Context
 from llmforge.tokenize.algorithms import train
 from llmforge.tokenize.corpus import ValidationSplit, plan_shards, read_shard, share
+from llmforge.tokenize.existing import use_existing
 from llmforge.tokenize.scores import Scores, score
 from llmforge.tokenize.stage import TOKENIZE
 from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer, library_threads
 from llmforge.tokenize.training import slice_text
 
+EXISTING = "existing"
 # Scores settle long before the tokenizer does: a fifth of the training sample is enough.
 _HELD_OUT_SHARE = 0.2
 
@@ -81,30 +83,39 @@ def candidates(settings: Settings, corpus_bytes: int | None = None) -> list[Toke
 
 
 def compare(settings: Settings, run_folder: Path) -> Comparison:
-    """Train and score every candidate; one that cannot be trained here is left out with a warning.
+    """Score the tokenizer that `tokenize.tokenizer` names, if any, then train and score every candidate.
 
-    Raises: InputError if the corpus has too few documents to hold some out; MachineError or SettingsError if no
-        candidate can be trained.
+    A candidate that cannot be trained here is left out with a warning.
+
+    Raises: InputError if the corpus has too few documents to hold some out; what training raised if there is nothing
+        to compare, because no candidate can be trained.
     """
     rows: list[Row] = []
+    section = settings.tokenize
     context = Context(run_folder, settings, TOKENIZE.find_inputs(settings, run_folder))
-    samples = draw_samples(context, settings.tokenize.compare.sample_bytes)
+    samples = draw_samples(context, section.compare.sample_bytes)
+    if section.tokenizer is not None:
+        rows.append(_scored(EXISTING, use_existing(section.tokenizer, section.split_pattern), samples, settings))
     for chosen in candidates(settings, samples.corpus_bytes):
         try:
             with library_threads(settings.run.workers or num_cores()):
                 tokenizer = Tokenizer(train(chosen, samples.train), EOS_TOKEN)
-        except (MachineError, SettingsError) as error:  # a package is missing, or the vocabulary is too small for it
+        except (InputError, MachineError, SettingsError) as error:  # no package, or a vocabulary too small for the text
             log.warn(f"{chosen.algorithm} {chosen.num_tokens:,} is left out: {error}")
             reason = error
             continue
-        with library_threads(1):
-            scores = score(tokenizer, samples.held_out)
-        log.say(f"{chosen.algorithm} {tokenizer.vocab_size:,}: {scores.bytes_per_token:.2f} bytes per token")
-        rows.append(_row(chosen.algorithm, tokenizer, scores, samples.corpus_bytes, settings))
+        rows.append(_scored(chosen.algorithm, tokenizer, samples, settings))
     if not rows:
         raise reason
     held_out = [text for texts in samples.held_out.values() for text in texts]
     return Comparison(rows, _size(chain(*samples.train)), _size(held_out), samples.corpus_bytes)
+
+
+def _scored(name: str, tokenizer: Tokenizer, samples: Samples, settings: Settings) -> Row:
+    with library_threads(1):
+        scores = score(tokenizer, samples.held_out)
+    log.say(f"{name} {tokenizer.vocab_size:,}: {scores.bytes_per_token:.2f} bytes per token")
+    return _row(name, tokenizer, scores, samples.corpus_bytes, settings)
 
 
 def _size(texts: Iterable[str]) -> int:
@@ -166,50 +177,3 @@ class _Lowest:
     def __iter__(self) -> Iterator[Document]:
         """Lowest first."""
         return (document for *_, document in sorted(self._heap, key=lambda entry: (-entry[0], entry[1])))
-
-
-_TOKENIZER = ("algorithm", "tokens", "comes back")
-_SCORES = ("bytes/token", "tokens/word", "unknown", "Rényi", "dead", "MB/s")
-_TRAINING = ("corpus tokens", "FLOPs of an epoch", "embedding share")
-
-
-def tables(rows: list[Row]) -> dict[str, list[list[str]]]:
-    """The comparison in three parts by title, each a header and cells that begin with tokenizer and round trip."""
-    groups = sorted({group for row in rows for group in row.scores.by_group})
-    parts = {
-        "scores on held-out text": (_SCORES, _scores),
-        "what it means for training": (_TRAINING, _training),
-        "bytes per token by source": (groups, lambda row: [f"{row.scores.by_group[group]:.2f}" for group in groups]),
-    }
-    return {
-        title: [[*_TOKENIZER, *names], *([*_tokenizer(row), *cells(row)] for row in rows)]
-        for title, (names, cells) in parts.items()
-    }
-
-
-def _tokenizer(row: Row) -> list[str]:
-    return [row.algorithm, f"{row.vocab_size:,}", f"{row.scores.round_trip:.1%}"]
-
-
-def _scores(row: Row) -> list[str]:
-    scores = row.scores
-    return [
-        f"{scores.bytes_per_token:.2f}",
-        f"{scores.tokens_per_word:.2f}",
-        f"{scores.unknown_rate:.1%}",
-        f"{scores.renyi:.3f}",
-        f"{scores.dead:.1%}",
-        f"{scores.mb_per_s:.1f}",
-    ]
-
-
-def _training(row: Row) -> list[str]:
-    return [f"{row.corpus_tokens:,}", f"{row.flops:.2e}", f"{row.embedding_share:.1%}"]
-
-
-def markdown(rows: list[Row]) -> str:
-    """The comparison as one Markdown table."""
-    first, *others = tables(rows).values()
-    lines = [[*line, *(cell for part in others for cell in part[place][3:])] for place, line in enumerate(first)]
-    lines.insert(1, ["---"] * len(lines[0]))
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"

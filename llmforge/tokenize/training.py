@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any, Literal
 
 from llmforge.arch.vocabulary import choose_vocab_size
-from llmforge.config.tokenize import TokenizeSection
+from llmforge.config.tokenize import MIN_FREQUENCY_KINDS, TokenizeSection
 from llmforge.core import log
 from llmforge.core.documents import Document
 from llmforge.core.errors import SettingsError
@@ -59,7 +59,7 @@ class TrainStep:
         facts = read_json(context.scratch("train") / "facts.json")
         facts["sha256"] = hash_file(context.folder / TOKENIZER)
         if facts["vocab_size"] < facts.get("asked_vocab_size", 0):
-            context.warnings.append(_explain_small_vocabulary(facts, context.settings.tokenize))
+            context.warnings.append(explain_small_vocabulary(facts, context.settings.tokenize))
         encoder = read_json(context.scratch("train") / "encoder.json")
         log.decided("encoder", encoder["name"], encoder["reason"])
         context.warnings.extend(encoder.pop("wrong"))
@@ -91,12 +91,12 @@ def describe_training(settings: TokenizeSection, sample: "TrainingText") -> dict
     return facts
 
 
-def _explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) -> str:
-    return (
-        f"the vocabulary has {facts['vocab_size']:,} tokens, not the {facts['asked_vocab_size']:,} asked for: "
-        f"{sum(facts['train_bytes'].values()):,} bytes of training text hold no more that occur "
-        f"{settings.min_frequency} times (tokenize.min_frequency)"
-    )
+def explain_small_vocabulary(facts: dict[str, Any], settings: TokenizeSection) -> str:
+    """Why the vocabulary is smaller than was asked for, and by which setting it could grow, if any."""
+    text = f"{sum(facts['train_bytes'].values()):,} bytes of training text hold no more"
+    if settings.algorithm in MIN_FREQUENCY_KINDS:
+        text += f" that occur {settings.min_frequency} times (tokenize.min_frequency)"
+    return f"the vocabulary has {facts['vocab_size']:,} tokens, not the {facts['asked_vocab_size']:,} asked for: {text}"
 
 
 class TrainingText:

@@ -131,6 +131,10 @@ def test_a_special_token_that_is_text_is_refused() -> None:
         ({"algorithm": "byte", "split_pattern": "llama3"}, "split_pattern has no effect on byte"),
         ({"algorithm": "char", "min_frequency": 5}, "min_frequency has no effect on char"),
         ({"special_tokens": ("<a>", "<a>")}, "names a token twice"),
+        ({"tokenizer": "t.json", "special_tokens": ("<a>",)}, "special_tokens has no effect beside tokenizer"),
+        ({"tokenizer": "t.json", "algorithm": "byte"}, "algorithm has no effect beside tokenizer"),
+        ({"tokenizer": "t.json", "normalization": "nfc"}, "normalization has no effect beside tokenizer"),
+        ({"tokenizer": "t.json", "train_weights": {"web": 2}}, "train_weights has no effect beside tokenizer"),
     ],
 )
 def test_settings_without_effect_are_refused(values: dict[str, object], message: str) -> None:

@@ -1,5 +1,6 @@
 """The comparison of kinds: scores that mean what they say, one sample for all, one table."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from llmforge.core.documents import Document
 from llmforge.core.errors import InputError, MachineError
 from llmforge.pipeline.stage import Context
 from llmforge.tokenize.algorithms import train
-from llmforge.tokenize.compare import compare, draw_samples, markdown
+from llmforge.tokenize.compare import compare, draw_samples
+from llmforge.tokenize.compare_table import markdown
 from llmforge.tokenize.scores import count_words, renyi_efficiency, score
 from llmforge.tokenize.stage import TOKENIZE
 from llmforge.tokenize.tokenizer import EOS_TOKEN, Tokenizer
@@ -56,6 +58,33 @@ def test_kinds_that_cannot_be_trained_here_are_left_out(
     only = {"algorithms": ("sentencepiece_bpe",)}
     with pytest.raises(MachineError, match="sentencepiece"):
         compare(settings_for(tmp_path, corpus, compare=only), tmp_path)
+
+
+def test_a_kind_that_this_text_cannot_train_does_not_end_the_comparison(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("sentencepiece")
+    texts = ["".join(map(chr, range(0x4E00 + place * 40, 0x4E00 + place * 40 + 80))) for place in range(100)]
+    path = tmp_path / "many-characters.jsonl"
+    path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    chosen = {"algorithms": ("sentencepiece_unigram", "byte"), "vocab_sizes": (300,)}
+    rows = compare(settings_for(tmp_path, path, compare=chosen), tmp_path).rows
+    assert [row.algorithm for row in rows] == ["byte"]
+    assert "sentencepiece_unigram 300 is left out: SentencePiece cannot train on this text" in caplog.text
+
+
+def test_an_existing_tokenizer_is_scored_beside_the_others(tmp_path: Path, corpus: Path) -> None:
+    chosen = {"compare": {"algorithms": ("bpe",), "vocab_sizes": (330,)}}
+    alone = settings_for(tmp_path, corpus, **chosen)
+    context = Context(tmp_path, alone, TOKENIZE.find_inputs(alone, tmp_path))
+    section = alone.tokenize.sized(330)
+    same = Tokenizer(train(section, draw_samples(context, section.compare.sample_bytes).train), EOS_TOKEN)
+    same.save(tmp_path / "tokenizer.json", tmp_path / "tokenizer_config.json")
+    beside = settings_for(tmp_path, corpus, tokenizer=str(tmp_path / "tokenizer.json"), **chosen)
+    existing, trained = compare(beside, tmp_path).rows
+    assert (existing.algorithm, trained.algorithm) == ("existing", "bpe")
+    assert existing.scores.by_group == trained.scores.by_group
+    assert (existing.vocab_size, existing.corpus_tokens) == (trained.vocab_size, trained.corpus_tokens)
 
 
 def test_a_comparison_says_how_much_text_it_is_about(tmp_path: Path, corpus: Path, documents: list[Document]) -> None:

@@ -4,10 +4,12 @@ import struct
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from llmforge.config.tokenize import Algorithm
 from llmforge.core.errors import InputError
 from llmforge.pipeline.build import Built
 from llmforge.tokenize.formats import read_megatron, read_nanogpt, write_megatron, write_nanogpt
@@ -104,11 +106,18 @@ def test_damaged_files_are_clear_errors(tmp_path: Path) -> None:
         list(read_nanogpt(tmp_path / "absent.bin", 0))
 
 
-def test_transformers_loads_the_folder(corpus: Path, tokenize: Callable[..., Built]) -> None:
+@pytest.mark.parametrize("algorithm", get_args(Algorithm))
+def test_transformers_loads_the_folder_of_every_kind(
+    corpus: Path, tokenize: Callable[..., Built], algorithm: str
+) -> None:
     transformers = pytest.importorskip("transformers")
-    folder = tokenize(corpus).folder
+    folder = tokenize(corpus, algorithm=algorithm, vocab_size=600).folder
     theirs, ours = transformers.AutoTokenizer.from_pretrained(folder), load_tokenizer(folder)
     assert theirs.is_fast
     assert theirs.eos_token_id == ours.eos_id
-    for line in corpus.joinpath("part0.jsonl").read_text().splitlines():
-        assert theirs(line, add_special_tokens=False)["input_ids"] == ours.encode(line).tolist()
+    for text in [
+        *corpus.joinpath("part0.jsonl").read_text().splitlines(),
+        f" a{ours.eos_token}  b\n<unk> [UNK] <0x41> é",
+    ]:
+        found = theirs(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
+        assert found == ours.encode(text).tolist()

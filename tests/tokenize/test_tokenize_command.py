@@ -44,6 +44,8 @@ def test_compare_with_json_and_as_a_dry_run(llmforge, tmp_path: Path, corpus: Pa
     dry = llmforge(*words, "--dry-run", cwd=tmp_path / "corpus")
     assert dry.stdout.splitlines() == ["trains  bpe 300", "trains  word_space 300"]
     assert not (tmp_path / "corpus" / "runs").exists()
+    dry = llmforge(*words, "--dry-run", "--set", "tokenize.tokenizer=mine.json", cwd=tmp_path)
+    assert dry.stdout.splitlines()[0] == "loads   existing mine.json"
     refused = llmforge(*words, "--force", cwd=tmp_path)
     assert refused.returncode == 2
     assert "--force and --strict do not go with it" in refused.stderr

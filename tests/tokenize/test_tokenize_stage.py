@@ -188,7 +188,15 @@ def test_a_small_corpus_gives_a_small_vocabulary_and_says_so(corpus: Path, token
     size = TokenStore.open(built.folder, "train").vocab_size
     assert 257 < size < 5000
     assert f"the vocabulary has {size:,} tokens, not the 50,000 asked for" in built.manifest.warnings[0]
+    assert "that occur 2 times (tokenize.min_frequency)" in built.manifest.warnings[0]
     assert built.manifest.results["tokenizer"]["vocab_size"] == size
+
+
+def test_a_small_vocabulary_is_not_blamed_on_a_setting_that_the_kind_has_no_use_for(
+    corpus: Path, tokenize: Tokenize
+) -> None:
+    (warning, *_) = tokenize(corpus, vocab_size=5000, algorithm="char").manifest.warnings
+    assert warning.endswith("bytes of training text hold no more")
 
 
 def test_bad_records_are_quarantined_and_counted(tmp_path: Path, corpus: Path, tokenize: Tokenize) -> None:
