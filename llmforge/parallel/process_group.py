@@ -12,6 +12,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from llmforge.core import log
 from llmforge.core.errors import MachineError, SettingsError
+from llmforge.core.probe import has_nvidia_driver
 
 TIMEOUT_S = 120.0
 """Ranks that have not met by then will not: an address is wrong, or a rank is gone."""
@@ -83,6 +84,8 @@ def join_world(
     world = World(rank, size, local_rank, _device(local_rank))
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
+    elif rank == 0 and has_nvidia_driver() and "CUDA_VISIBLE_DEVICES" not in environment:
+        log.warn(f"this machine has an NVIDIA GPU, and torch {torch.__version__} cannot use it: computing on the CPU")
     if size > 1:
         _connect(world, timeout_s, wait_s)
     return world

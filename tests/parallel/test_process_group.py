@@ -1,3 +1,4 @@
+import logging
 import socket
 from datetime import timedelta
 
@@ -62,6 +63,16 @@ def test_groups_of_gpus_name_their_gpu_and_wait_as_long_as_a_checkpoint_takes(mo
         process_group._make_process_group(World(1, 4, 1, device), 120, 1800)
         assert (asked["backend"], asked["device_id"]) == (backend, named)
         assert (asked["meet"], asked["timeout"]) == (timedelta(minutes=2), timedelta(minutes=30))
+
+
+def test_a_gpu_that_torch_cannot_use_is_told(monkeypatch, caplog):
+    monkeypatch.setattr(logging.getLogger("llmforge"), "propagate", True)
+    monkeypatch.setattr(process_group, "has_nvidia_driver", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    join_world({"CUDA_VISIBLE_DEVICES": ""})  # no GPU is what was asked for
+    assert not caplog.records
+    join_world({})
+    assert "this machine has an NVIDIA GPU, and torch" in caplog.text
 
 
 def test_more_processes_than_gpus_are_refused(monkeypatch):
