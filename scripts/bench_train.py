@@ -5,7 +5,8 @@
 
 TEXT is read as characters; its first 90 % train and the rest validates, as nanoGPT splits it. The first form prints
 tokens per second of both sides at two sizes: the same layers, width, heads, context and batch; steps of both sides
-alternate, so that a machine that is busy with something else slows both. The second trains nanoGPT's CPU
+alternate, so that a machine that is busy with something else slows both. Neither has biases, as nanoGPT has none; GELU
+is exact there, and of the tanh form here, which takes torch longer. The second trains nanoGPT's CPU
 configuration (4 layers, width 128, context 64, 2,000 iterations) and the model of the config, in turns, and prints how
 long each took and the loss over the whole validation split; evaluation is not timed. With fewer --plain-steps, the time
 of the plain side's 2,000 is extrapolated from those.
@@ -16,7 +17,7 @@ import math
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
@@ -161,7 +162,8 @@ class Ours:
             precision = calibrate(arch, micro_batch_sequences=micro, world=self.world).precision
         self.precision = precision
         self.strategy: Strategy = create_strategy(train, precision=precision, world=self.world)
-        self.strategy.prepare(lambda: Transformer(arch), build_optimizer(train.optimizer), seed=1)
+        build = build_optimizer(train.optimizer, bf16=precision == "bf16")
+        self.strategy.prepare(lambda: Transformer(arch), build, seed=1)
 
     def step(self) -> float:
         """One optimizer step; returns its loss."""
@@ -212,7 +214,8 @@ def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, ste
     """Median step of each side; their steps alternate."""
     model = ModelSection(preset="gpt2", layers=size.layers, dim=size.dim, heads=size.heads, context=size.context)
     section = TrainSection(global_batch_tokens=size.batch * size.context, micro_batch_sequences=size.batch)
-    ours = Ours(section, resolve_architecture(model, vocab_size), train, 2000)
+    arch = replace(resolve_architecture(model, vocab_size), bias=False, norm="layernorm_no_bias")
+    ours = Ours(section, arch, train, 2000)
     plain = Plain(size, train, vocab_size)
     times: dict[str, list[float]] = {"plain": [], "ours": []}
     for _ in range(steps + 2):

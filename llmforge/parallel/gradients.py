@@ -1,6 +1,6 @@
 """The one global norm and the one clipping routine of all torch strategies."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -16,14 +16,16 @@ def squared_norm(gradients: Sequence[Tensor], replicas: int) -> Tensor:
         gradients: this rank's gradients, or its shards of them.
         replicas: ranks that hold the same ones (count).
     """
-    return torch.stack([_squared_norm(gradient.flatten()) for gradient in gradients]).sum() / replicas
+    norms = [norm for gradient in gradients for norm in _row_norms(gradient.flatten())]
+    return torch.cat(norms).double().square().sum() / replicas
 
 
-def _squared_norm(values: Tensor) -> Tensor:
+def _row_norms(values: Tensor) -> Iterator[Tensor]:
     whole = len(values) - len(values) % _ROW
-    rows: Tensor = torch.linalg.vector_norm(values[:whole].view(-1, _ROW), dim=1)
-    rest: Tensor = torch.linalg.vector_norm(values[whole:])
-    return rows.double().square().sum() + rest.double().square()
+    if whole:
+        yield torch.linalg.vector_norm(values[:whole].view(-1, _ROW), dim=1)
+    if whole < len(values) or not whole:
+        yield torch.linalg.vector_norm(values[whole:]).view(1)
 
 
 def clip(gradients: Sequence[Tensor], norm: float, max_norm: float) -> None:

@@ -31,12 +31,16 @@ class Muon(Optimizer):
         lr: of both kinds.
         momentum: decay of Muon's momentum, taken in Nesterov's form.
         betas, eps: of AdamW.
+        bf16: whether matrices are made orthogonal in bf16 on CPUs, too, as they are on GPUs.
 
     Source: Jordan et al., Muon (2024); Liu et al., Muon is Scalable for LLM Training (2025), for scale and decay.
     """
 
-    def __init__(self, params: Any, *, lr: float, momentum: float, betas: tuple[float, float], eps: float) -> None:
+    def __init__(
+        self, params: Any, *, lr: float, momentum: float, betas: tuple[float, float], eps: float, bf16: bool = False
+    ) -> None:
         super().__init__(params, {"lr": lr, "momentum": momentum, "betas": betas, "eps": eps, "fused": True})
+        self._bf16 = bf16
         self._gather: Parts = _whole
         self._own_part: Parts = _own_part
 
@@ -58,7 +62,7 @@ class Muon(Optimizer):
             direction_RC = self._direction(parameter, group["momentum"])
             by_shape[direction_RC.shape].append((parameter, direction_RC))
         for shape, alike in by_shape.items():
-            updates_NRC = orthogonalise(torch.stack([direction_RC for _, direction_RC in alike]))
+            updates_NRC = orthogonalise(torch.stack([direction_RC for _, direction_RC in alike]), bf16=self._bf16)
             lr = group["lr"] * _RMS * math.sqrt(max(shape))
             for (parameter, _), update_RC in zip(alike, updates_NRC.to(parameters[0].dtype), strict=True):
                 parameter.mul_(1.0 - group["lr"] * group["weight_decay"])
@@ -100,15 +104,16 @@ class Muon(Optimizer):
         )
 
 
-def orthogonalise(matrices_NRC: Tensor) -> Tensor:
+def orthogonalise(matrices_NRC: Tensor, *, bf16: bool = False) -> Tensor:
     """Matrices with the same singular vectors and singular values near 1 (about 0.7 to 1.2), by Newton-Schulz.
 
     Args:
         matrices_NRC: N matrices of R rows and C columns.
-    Returns: the same shape; bf16 on GPUs, whose precision suffices, else fp32.
+        bf16: compute in bf16, whose precision suffices; on GPUs that is always done.
+    Returns: the same shape; bf16 or fp32.
     Source: Jordan et al., Muon (2024): five quintic iterations.
     """
-    x = matrices_NRC.to(torch.bfloat16 if matrices_NRC.is_cuda else torch.float32)
+    x = matrices_NRC.to(torch.bfloat16 if bf16 or matrices_NRC.is_cuda else torch.float32)
     tall = x.shape[1] > x.shape[2]
     x = x.mT if tall else x
     x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)

@@ -16,17 +16,19 @@ Named = Iterable[tuple[str, nn.Parameter]]
 Groups = list[dict[str, Any]]
 
 
-def build_optimizer(section: OptimizerSection) -> BuildOptimizer:
+def build_optimizer(section: OptimizerSection, *, bf16: bool = False) -> BuildOptimizer:
     """What makes the optimizer once a strategy has distributed the parameters.
 
     Args:
         section: the optimizer's name and numbers.
+        bf16: whether the training computes in bf16, which Muon's iterations then do, too; states stay fp32.
     Returns: a function over (name, parameter) pairs.
     """
 
     def build(parameters: Named) -> torch.optim.Optimizer:
-        groups = muon_groups if section.name == "muon" else decay_groups
-        return _BUILDERS[section.name](groups(parameters, section.weight_decay), section)
+        if section.name == "muon":
+            return _muon(parameters, section, bf16=bf16)
+        return _BUILDERS[section.name](decay_groups(parameters, section.weight_decay), section)
 
     return build
 
@@ -67,5 +69,9 @@ _BUILDERS: dict[str, Callable[[Groups, OptimizerSection], Optimizer]] = {
     "rmsprop": lambda groups, s: RMSprop(groups, lr=s.lr, alpha=s.beta2, eps=s.eps),
     "adagrad": lambda groups, s: Adagrad(groups, lr=s.lr, eps=s.eps),
     "lion": lambda groups, s: Lion(groups, lr=s.lr, betas=(s.beta1, s.beta2)),
-    "muon": lambda groups, s: Muon(groups, lr=s.lr, momentum=s.momentum, betas=(s.beta1, s.beta2), eps=s.eps),
 }
+
+
+def _muon(parameters: Named, s: OptimizerSection, *, bf16: bool) -> Muon:
+    groups, betas = muon_groups(parameters, s.weight_decay), (s.beta1, s.beta2)
+    return Muon(groups, lr=s.lr, momentum=s.momentum, betas=betas, eps=s.eps, bf16=bf16)

@@ -115,7 +115,7 @@ def prepare_strategy(session: Session, faults: FaultInjector) -> tuple[Strategy,
     strategy = create_strategy(section, precision=precision, world=world)
     strategy.prepare(
         lambda: faults.attach(Transformer(session.arch)),
-        build_optimizer(settings.train.optimizer),
+        build_optimizer(settings.train.optimizer, bf16=precision == "bf16"),
         seed=settings.run.seed,
     )
     if session.strategy in STAGES and session.record is not None:

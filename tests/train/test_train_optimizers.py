@@ -192,12 +192,26 @@ def test_muon_on_sharded_weights_is_muon_on_whole_ones() -> None:
             assert numbers == pytest.approx(right, abs=1e-6)
 
 
+@pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("shape", [(3, 32, 32), (2, 16, 64), (1, 64, 16)])
-def test_singular_values_come_near_one(shape: tuple[int, int, int]) -> None:
+def test_singular_values_come_near_one(shape: tuple[int, int, int], bf16: bool) -> None:
     torch.manual_seed(1)
-    singular_values = torch.linalg.svdvals(orthogonalise(torch.randn(shape)))
+    singular_values = torch.linalg.svdvals(orthogonalise(torch.randn(shape), bf16=bf16).float())
     assert 0.3 < singular_values.min()
     assert singular_values.max() < 1.25
+
+
+def test_muon_of_a_bf16_training_is_near_that_of_fp32_and_keeps_its_states_in_fp32() -> None:
+    updates = []
+    for bf16 in (False, True):
+        parameters = [("blocks.0.up.weight", nn.Parameter(torch.zeros(24, 16)))]
+        optimizer = build_optimizer(OptimizerSection(name="muon", lr=LR), bf16=bf16)(parameters)
+        parameters[0][1].grad = torch.randn(24, 16, generator=torch.Generator().manual_seed(0))
+        optimizer.step()
+        updates.append(parameters[0][1].detach())
+        assert optimizer.state[parameters[0][1]]["momentum_buffer"].dtype == torch.float32
+    fp32, coarse = updates
+    assert 0 < (coarse - fp32).norm() < 0.05 * fp32.norm()  # bf16 has 3 digits; equal would mean that it was not used
 
 
 def test_only_matrices_are_decayed() -> None:
