@@ -77,8 +77,8 @@ def _head_sizes(arch: Architecture, tensor: int) -> tuple[float, float]:
 
 
 def _score_bytes(arch: Architecture, numbers: Numbers, tensor: int) -> float:
-    """Weights over all keys, in place of the sums of their logarithms; shared keys have no such path."""
-    if not numbers.keeps_scores or arch.heads != arch.kv_heads:
+    """Weights over all keys, in place of the sums of their logarithms."""
+    if not numbers.keeps_scores:
         return 0
     return arch.heads / tensor * (arch.context * BF16 - FP32)
 

@@ -80,8 +80,14 @@ def _region_rows(plan: Plan) -> list[Row]:
         return []
     found = region.valley
     share = f"loss within {found.tolerance:.1%} of the best at {region.flops:.3g} FLOPs"
+    by_law = Row(
+        "sizes, by law", f"{region.laws_low:.3g} to {region.laws_high:.3g}", "parameters", "the laws' interval"
+    )
+    if plan.question.kind in ("params", "model") and plan.question.flops is None:
+        tokens = f"{region.laws_low_tokens:.3g} to {region.laws_high_tokens:.3g}"
+        by_law = Row("tokens, by law", tokens, "tokens", "the laws' interval for a model of this size")
     return [
-        Row("sizes, by law", f"{region.laws_low:.3g} to {region.laws_high:.3g}", "parameters", "the laws' interval"),
+        by_law,
         Row("sizes, by loss", f"{found.low:.3g} to {found.high:.3g}", "parameters", share),
         Row("shapes, by loss", f"{len(region.shapes):,}", "shapes", "legal ones in that range; plan.json lists them"),
     ]

@@ -103,6 +103,7 @@ class Region:
     Attributes:
         flops: the budget.
         laws_low, laws_high: the smallest and the largest answer of any law (parameters).
+        laws_low_tokens, laws_high_tokens: the same of tokens: how wide the choice is where a size was asked for.
         valley: sizes that lose less than the tolerance.
         shapes: legal shapes in the valley.
     """
@@ -110,6 +111,8 @@ class Region:
     flops: float
     laws_low: float
     laws_high: float
+    laws_low_tokens: float
+    laws_high_tokens: float
     valley: Valley
     shapes: tuple[NearShape, ...]
 
@@ -118,7 +121,9 @@ def find_region(family: ModelSection, flops: float, answers: tuple[LawAnswer, ..
     """The region at a budget (FLOPs); None where the loss law says nothing about runs so small."""
     size = best_size(flops)
     sizes = [answer.params for answer in answers if answer.params is not None]
+    tokens = [answer.tokens for answer in answers if answer.tokens is not None]
     if not sizes or predict_loss(size, flops / (6 * size)) is None:
         return None
     found = valley(flops)
-    return Region(flops, min(sizes), max(sizes), found, shapes_in(found, family, vocab_size, flops))
+    shapes = shapes_in(found, family, vocab_size, flops)
+    return Region(flops, min(sizes), max(sizes), min(tokens), max(tokens), found, shapes)

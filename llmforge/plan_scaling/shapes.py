@@ -15,8 +15,6 @@ MIN_LAYERS, MAX_LAYERS = 2, 160
 _ASPECT, _LARGE_ASPECT, _LARGE_PARAMS = 64, 128, 2e9
 # Twice the usual aspect ratio counts as much as 10 % away from the wanted size.
 _ASPECT_COST = 0.1
-# No width is looked at beyond one whose shallowest model is so many times too large.
-_TOO_LARGE = 8
 
 
 @dataclass(frozen=True)
@@ -69,15 +67,9 @@ class Width:
 
 
 def widths(family: ModelSection, vocab_size: int, params: float) -> Iterator[Width]:
-    """Widths of a family, for models of about a size (parameters), which decides the context if it is open.
-
-    The last one is the first whose shallowest model is far too large.
-    """
+    """Every width of a family, for models of about a size (parameters), which decides the context if it is open."""
     context = family.context or default_context(params)
-    smallest = 0
     for dim in _dims():
-        if smallest > _TOO_LARGE * params:
-            return
         sizes = {"dim": dim, "context": context, "ffn_dim": None, **_heads(family, dim)}
         model = family.model_copy(update={"preset": family_of(family), **sizes})
         try:
@@ -85,9 +77,7 @@ def widths(family: ModelSection, vocab_size: int, params: float) -> Iterator[Wid
         except SettingsError:  # heads that this family cannot share keys among
             continue
         each = sum(weight.total for weight in weights if weight.in_block)
-        width = Width(model, sum(weight.total for weight in weights), each)
-        smallest = width.params(MIN_LAYERS)
-        yield width
+        yield Width(model, sum(weight.total for weight in weights), each)
 
 
 def _dims() -> Iterator[int]:

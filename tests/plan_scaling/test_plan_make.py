@@ -181,6 +181,16 @@ def test_a_law_of_rates_says_where_it_is_extrapolated():
     assert not cautioned(plan(model={"preset": "gpt2-mini"}))
 
 
+def test_the_laws_interval_is_of_what_was_not_asked_for():
+    of_size, of_budget = plan({"params": 10**9}), plan({"budget_flops": 1e20})
+    rows = {row.name: row for row in describe_plan(of_size)}
+    tokens = [law.tokens for law in of_size.laws]
+    assert rows["tokens, by law"].value == f"{min(tokens):.3g} to {max(tokens):.3g}"
+    assert max(tokens) > 1.5 * min(tokens)
+    assert "sizes, by law" not in rows
+    assert "sizes, by law" in {row.name for row in describe_plan(of_budget)}
+
+
 def test_strategies_are_in_the_table_or_left_out_with_a_reason():
     answer = plan({"params": 5 * 10**9, "num_devices": 7})
     names = {"ddp", "fsdp", "zero1", "zero2", "zero3", "tensor", "pipeline", "model", "2d", "3d"}
