@@ -67,10 +67,10 @@ CASES: dict[int, dict[str, dict[str, Any]]] = {
 }
 """What is compared on each number of processes: a row's name, and what the settings' train section says."""
 
-TOLERANCES = {"loss": 1e-5, "gradients": 1e-5, "grad_norm": 1e-5, "sgd": 1e-3}
+TOLERANCES = {"loss": 1e-5, "gradients": 1e-5, "grad_norm": 1e-5, "sgd": 2e-4}
 """Largest deviations.
 
-Rounding alone takes SGD's weights half a thousandth of their way apart in 20 steps (Llama 2). AdamW's have no limit, as
+Rounding alone takes SGD's weights up to 6e-5 of their way apart in 20 steps (Llama 2, PaLM). AdamW's have no limit, as
 it divides small gradients by small gradients.
 """
 
@@ -78,6 +78,9 @@ NUM_STEPS = 20
 _ADAM_STEPS = 10
 _SEQUENCES, _ACCUMULATION, _CONTEXT, _VOCAB, _SEED = 16, 4, 32, 128, 7
 _MAX_GRAD_NORM = 0.5
+_SGD_LR = 0.1
+"""With clipping, no step is longer than a third of a token's first embedding: at 0.3 rare embeddings passed near zero,
+where a norm multiplies rounding by thousands, and losses of equal strategies came out 1e-5 apart."""
 _BACKWARDS = "single, backwards"
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -196,7 +199,7 @@ def measure(world: World, train: Mapping[str, Any], arch: Architecture, *, backw
     result = strategy.forward_backward(_share(strategy, 0)[::order], seed=0)
     gradients = _arrays(strategy.gradients(), world)
     strategy.discard()
-    losses, _, sgd = _train(strategy, 0.3, NUM_STEPS, order, world)
+    losses, _, sgd = _train(strategy, _SGD_LR, NUM_STEPS, order, world)
     adam_losses, held, adamw = _train(_prepared(world, train, arch, _adamw), 3e-3, _ADAM_STEPS, order, world)
     seconds = time.perf_counter() - start_s
     return Measured(gradients, result.grad_norm, losses + adam_losses, start, sgd, adamw, held, seconds)
