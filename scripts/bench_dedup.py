@@ -25,14 +25,15 @@ from concurrent.futures import ProcessPoolExecutor
 from math import comb
 from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
-
-from datasketch import MinHash, MinHashLSH
+from typing import TYPE_CHECKING, Any
 
 from llmforge.config.schema import Settings
 from llmforge.core.shards import read_objects, shard_writer
 from llmforge.dedup.stage import DEDUP
 from llmforge.pipeline.build import BuildOptions, build_stage
+
+if TYPE_CHECKING:  # each process that is spawned imports this file: ours need not pay for datasketch and scipy
+    from datasketch import MinHash
 
 DOCUMENT_BYTES = 2000
 SHARD_DOCUMENTS = 5_000
@@ -230,8 +231,10 @@ def run_datatrove(data: Path, workers: int) -> tuple[float, int]:
     return float(wall_s), int(kept)
 
 
-def count_kept(signed: Iterable[tuple[str, MinHash]]) -> int:
+def count_kept(signed: "Iterable[tuple[str, MinHash]]") -> int:
     """Documents that are like none before them by the index of datasketch: no candidate is verified."""
+    from datasketch import MinHashLSH
+
     index = MinHashLSH(num_perm=BANDS * ROWS, params=(BANDS, ROWS))
     kept = 0
     for name, signature in signed:
@@ -241,12 +244,14 @@ def count_kept(signed: Iterable[tuple[str, MinHash]]) -> int:
     return kept
 
 
-def sketch_file(path: Path) -> list[tuple[str, MinHash]]:
+def sketch_file(path: Path) -> "list[tuple[str, MinHash]]":
     return [(name, sketch(text)) for name, text in read_texts([path])]
 
 
-def sketch(text: str) -> MinHash:
+def sketch(text: str) -> "MinHash":
     """The signature of a text's word 5-grams."""
+    from datasketch import MinHash
+
     words = re.findall(r"\w+", text.lower())
     signature = MinHash(num_perm=BANDS * ROWS)
     signature.update_batch({" ".join(words[place : place + 5]).encode() for place in range(len(words) - 4)})
