@@ -24,7 +24,7 @@ from llmforge.curate.readers.items import RawDocument
 from llmforge.pipeline.document_files import find_document_files, read_document_file
 
 PEERS = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
-RULES_OF_BOTH = {"gopher_repetition@datatrove", "gopher_quality", "c4@paper", "fineweb@code"}
+RULES_OF_BOTH = {"gopher_repetition@datatrove", "gopher_quality@datatrove", "c4@paper", "fineweb@code"}
 
 
 def main() -> None:

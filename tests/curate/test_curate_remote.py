@@ -139,7 +139,9 @@ def test_members_of_archives_are_read_and_none_is_written_where_its_name_says(tm
         link.type, link.linkname, member.size = tarfile.SYMTYPE, "/etc/passwd", len(lines("b", 1))
         archive.addfile(link)
         archive.addfile(member, io.BytesIO(lines("b", 1)))
-    sources = [{"path": f"{url}::{tmp_path}/x.{kind}"} for kind, url in (("zip", "zip://**/*.jsonl"), ("tar", "tar://*"))]
+    sources = [
+        {"path": f"{url}::{tmp_path}/x.{kind}"} for kind, url in (("zip", "zip://**/*.jsonl"), ("tar", "tar://*"))
+    ]
     run = tmp_path / "deep" / "down" / "run"
     result = run_curate(run, sources)
     assert [text.split()[0] for text in result.texts] == ["../../evil.jsonl", "ok/a.jsonl", "b"]

@@ -88,6 +88,38 @@ def test_a_limit_of_the_settings_is_the_one_that_counts() -> None:
     assert verdict(prose(50), min_words=51) == ("too_few_words", 50, 51)
 
 
+def by_datatrove(text: str, **changes: Any) -> str | None:
+    found = judge(TextStats(text), GopherQualitySection(rule="gopher_quality@datatrove", **changes))
+    return None if found is None else found.rule.removeprefix("gopher_quality@datatrove.")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("condition", "at", "past"),
+    [
+        ("too_few_words", prose(50), prose(49, "--", "&", "!")),
+        ("too_few_words", prose(50), "word--word " * 24 + "the"),
+        ("words_too_long", "the and " + "x" * 14 + " " + "abcdefghij " * 47, "the and " + "abcdefghijkl " * 48),
+        ("too_many_hashes", prose(54, *["#a"] * 6), prose(54, *["#a"] * 7)),
+        ("too_many_ellipses", prose(92, *["so\u2026"] * 10), prose(92, *["so\u2026"] * 12)),
+        ("too_many_bullet_lines", "- word\n" * 9 + prose(50), "- word\n" * 10 + "\u2022 word\n" * 9 + prose(50)),
+        ("too_many_ellipsis_lines", "it goes on...\n" * 3 + "\n" + (prose(9) + "\n") * 6, "on...\n\n" * 4 + prose(60)),
+        # 50 words with a letter and 12 marks; one mark more is too much.
+        ("too_few_alphabetic_words", prose(50, *["a,"] * 12), prose(50, *["a,"] * 13)),
+        ("too_few_stop_words", prose(50), "The and " + "word " * 50),
+    ],
+)
+def test_datatrove_counts_marks_as_words_without_a_letter(condition: str, at: str, past: str) -> None:
+    assert by_datatrove(at) is None
+    assert by_datatrove(past) == condition
+
+
+def test_what_datatrove_does_not_count_stays() -> None:
+    assert by_datatrove("* word\n" * 30 + prose(50)) == "too_few_alphabetic_words"
+    assert by_datatrove("* word and word and more of it\n" * 30 + prose(50)) is None
+    assert verdict("* word and word and more of it\n" * 30) is not None
+    assert by_datatrove("", min_words=0, min_mean_word_length=0.0, min_alphabetic_words=0.0, min_stop_words=0) is None
+
+
 def test_an_empty_text_is_no_division_by_zero() -> None:
     assert verdict("", min_words=0) == ("words_too_short", 0, 3)
     assert verdict("", min_words=0, min_mean_word_length=0.0, min_alphabetic_words=0.0, min_stop_words=0) is None

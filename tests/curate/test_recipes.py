@@ -15,7 +15,7 @@ from llmforge.core.errors import SettingsError
 
 RECIPES = {
     "refinedweb": ["urls_in_text", "gopher_repetition@dclm", "gopher_quality", "refinedweb_lines"],
-    "fineweb": ["gopher_repetition@datatrove", "gopher_quality", "c4@paper", "fineweb@code", "pii"],
+    "fineweb": ["gopher_repetition@datatrove", "gopher_quality@datatrove", "c4@paper", "fineweb@code", "pii"],
     "c4": ["c4@code"],
     "gopher": ["gopher_quality", "gopher_repetition@dclm"],
     "stack": ["license", "stack@v2", "pii", "secrets"],

@@ -10,9 +10,14 @@ Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class GopherQualitySection(Section):
-    """Quality heuristics of MassiveText, for prose; the limits are those of the paper."""
+    """Quality heuristics of MassiveText, for prose; the limits are those of the paper.
 
-    rule: Literal["gopher_quality"] = Field(..., description="the rule's name")
+    Plain, it reads the paper as written; @datatrove counts punctuation marks as words without a letter.
+    """
+
+    rule: Literal["gopher_quality", "gopher_quality@datatrove"] = Field(
+        ..., description="name, with variant or without"
+    )
     min_words: int = Field(50, ge=0, description="drop with fewer words")
     max_words: int = Field(100_000, ge=1, description="drop with more words")
     min_mean_word_length: float = Field(3.0, ge=0, description="drop below (characters)")

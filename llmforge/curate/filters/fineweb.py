@@ -8,8 +8,7 @@
     line ends a word                       -                      > 0.3
 
 Empty lines are no lines. The code takes lines with the space around them, so that a full stop before a space ends no
-line. Words are words and punctuation marks, told by Unicode's character classes where datatrove has
-spaCy.
+line. Words are words and punctuation marks, cut nearly as spaCy cuts them, which datatrove has.
 
 Source: Penedo et al., The FineWeb Datasets, arXiv 2406.17557, section 3.6; datatrove, FineWebQualityFilter.
 """

@@ -9,8 +9,9 @@
                       n-gram, each word once
     share of          the characters of what is compared        all characters of the text
 
-One passage that occurs twice scores more than twice as high under @dclm. Both cut words by Unicode's character
-classes, where DCLM has uniseg and datatrove has spaCy. Limits are allowed; what is greater is dropped.
+One passage that occurs twice scores more than twice as high under @dclm. Words are cut by Unicode's character classes
+where DCLM has uniseg, and tokens nearly as spaCy cuts them, which datatrove has. Limits are allowed; what is greater is
+dropped.
 
 Source: Rae et al., Scaling Language Models (Gopher), arXiv 2112.11446, Table A1; Li et al., DataComp-LM,
 arXiv 2406.11794; datatrove, GopherRepetitionFilter.

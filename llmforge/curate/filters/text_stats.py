@@ -5,7 +5,10 @@ from functools import cached_property
 from typing import Any
 
 _PLAIN_WORD = re.compile(r"\w+(?:['\u2019.]\w+)*")
-_TOKEN = re.compile(r"\w+(?:['\u2019.]\w+)*|[^\w\s]")
+# As spaCy's English rules cut, whose tokens datatrove counts: marks around a word one by one (runs of stops and dashes
+# are one), a mark inside it where letters stand on both sides, and contractions. `3,000` and `a.b` stay whole.
+_PIECE = re.compile(r"\.\.+|--+|[^\w\s]|\w(?:\S*\w)?")
+_INSIDE = re.compile(r"((?<=[^\W\d_])[-/:<>=,~\u2013\u2014](?=[^\W\d_])|(?<=\w)(?:n't|['\u2019](?:s|re|ve|ll|d|m))$)")
 _PARAGRAPH_END = re.compile(r"\n{2,}")
 
 
@@ -42,8 +45,15 @@ class TextStats:
 
     @cached_property
     def tokens(self) -> list[str]:
-        """Plain words, and every other sign on its own."""
-        return _split(self.words, _TOKEN)
+        """Words and marks, cut nearly as spaCy cuts English; no token spans white space."""
+        tokens: list[str] = []
+        for word in self.words:
+            if word.isalnum():
+                tokens.append(word)
+                continue
+            for piece in _PIECE.findall(word):
+                tokens += [piece] if piece.isalnum() else filter(None, _INSIDE.split(piece))
+        return tokens
 
     @cached_property
     def lines(self) -> list[str]:
