@@ -9,6 +9,7 @@ from typing import Any
 
 from llmforge.core.errors import InputError
 from llmforge.core.shards import read_objects
+from llmforge.pipeline.manifest import read_manifest
 
 _WORDS = re.compile(r"^\s+|\S+\s*")
 _MAX_WORDS = 4000  # matching takes the square of this
@@ -37,8 +38,9 @@ def read_removals(folder: Path, limit: int, method: str | None = None) -> Iterat
         folder: the artifact, `runs/<run>/dedup`.
         limit: removals at most (count).
         method: exact, url or minhash; None: both.
-    Raises: InputError if a keeper is not where the removal says.
+    Raises: InputError if there is no finished artifact, or a keeper is not where the removal says.
     """
+    read_manifest(folder)  # a folder without one would look like one from which nothing was removed
     removals = _first_removals(folder, limit, method)
     kept: dict[tuple[Path, str], dict[str, Any]] = {}
     for path in sorted({_shard_of_keeper(folder, removed) for removed in removals}):

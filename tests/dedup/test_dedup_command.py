@@ -29,6 +29,8 @@ def test_a_recall_chooses_bands_and_rows_and_the_curve_is_drawn(llmforge: Llmfor
     refused = llmforge("dedup", "--data", "texts", "--target-recall", "2", cwd=folder)
     assert refused.returncode == 2
     assert "--target-recall: recall 2.0 and similarity 0.8 must lie between 0 and 1" in refused.stderr
+    alone = llmforge("dedup", "--data", "texts", "--at", "0.7", cwd=folder)
+    assert (alone.returncode, "add --target-recall" in alone.stderr) == (2, True)
 
 
 def test_self_check_prints_what_is_found_of_planted_copies(llmforge: Llmforge, folder: Path) -> None:

@@ -31,6 +31,11 @@ def test_removals_come_with_their_keepers(run_dedup: RunDedup) -> None:
     assert {one.removed["method"] for one in read_removals(result.folder, 1000, "exact")} == {"exact"}
 
 
+def test_a_folder_without_an_artifact_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="dedup"):
+        list(read_removals(tmp_path / "runs" / "absent" / "dedup", 3))
+
+
 def test_a_removal_whose_keeper_is_gone_is_named(run_dedup: RunDedup) -> None:
     text = make_text(random.Random(1), 50)
     result = run_dedup([[document(1, text), document(2, text)]])
