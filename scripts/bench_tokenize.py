@@ -7,12 +7,15 @@ every copy is its own, so that no cache can know it) up to the size that is aske
 run. datatrove's DocumentTokenizer does the same work on the same text with the same tokenizer in as many processes:
 `make bench-peers` makes its environment.
 
-`chosen` is the encoder that the stage chooses, `reference` the `tokenizers` library in its place.
+`chosen` is the encoder that the stage chooses, `reference` the `tokenizers` library in its place. Each stage runs in a
+process of its own, once on the first shard and once on all, so that their peaks say whether memory grows with the text.
 """
 
 import argparse
+import multiprocessing
 import resource
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -72,7 +75,7 @@ def bench(asked: argparse.Namespace, folder: Path) -> None:
     time_training(settings, folder, int(asked.train_megabytes * 1e6), compare="train" in asked.parts)
     for part in ("chosen", "reference"):
         if part in asked.parts:
-            time_stage(settings, folder / part, num_bytes, fast=part == "chosen")
+            time_encoding(settings, folder / part, num_bytes, part)
     if "datatrove" in asked.parts:
         time_datatrove(asked, folder, num_bytes)
 
@@ -135,15 +138,30 @@ def first_texts(folder: Path, num_bytes: int) -> Iterator[str]:
             yield document.text
 
 
-def time_stage(settings: Settings, run: Path, num_bytes: int, *, fast: bool) -> None:
+def time_encoding(settings: Settings, run: Path, num_bytes: int, part: str) -> None:
+    """The stage on the first shard, then on all: where memory is flat, both peaks are the same."""
+    whole = Path(str(settings.tokenize.data))
+    first = whole / f"{0:05d}.jsonl.zst"
+    first_bytes = sum(document.num_bytes for document in read_documents(first))
+    for name, data, size in (("one shard", first, first_bytes), ("all", whole, num_bytes)):
+        section = settings.tokenize.model_copy(update={"data": str(data)})
+        given = (settings.model_copy(update={"tokenize": section}), run / name, size, part)
+        process = multiprocessing.get_context("spawn").Process(target=time_stage, args=given)
+        process.start()
+        process.join()
+        if process.exitcode:
+            sys.exit(f"encoding failed ({part}, {name})")
+
+
+def time_stage(settings: Settings, run: Path, num_bytes: int, part: str) -> None:
     """Read, encode and write the whole text with the tokenizer."""
     with (
-        patch.dict("llmforge.tokenize.encoders.FASTER", clear=not fast),
-        timed(f"encode     llmforge, {'chosen' if fast else 'reference'} encoder", num_bytes),
+        patch.dict("llmforge.tokenize.encoders.FASTER", clear=part == "reference"),
+        timed(f"encode     llmforge, {part}, {run.name}", num_bytes),
     ):
         manifest = build_stage(TOKENIZE, settings, run, BuildOptions()).manifest
     encoder, peak = manifest.results["encoder"]["name"], manifest.peak_rss_bytes / 2**20
-    print(f"           {encoder}; at most {peak:.0f} MiB in one process, which trained the tokenizer", flush=True)
+    print(f"           {encoder}; at most {peak:.0f} MiB in one process", flush=True)
 
 
 def time_datatrove(asked: argparse.Namespace, folder: Path, num_bytes: int) -> None:

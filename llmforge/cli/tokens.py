@@ -5,6 +5,7 @@ from typing import Any
 
 from llmforge.cli.output import count, print_lines, table
 from llmforge.config.load import load_settings
+from llmforge.core.errors import InputError
 from llmforge.tokenize.inspection import Piece, find_tokenizer, first_tokens, is_run, pieces
 
 _STYLES = ("black on bright_cyan", "black on bright_yellow", "black on bright_green", "black on bright_magenta")
@@ -25,9 +26,22 @@ def tokens_of(text_or_run: str, tokenizer: Path | None, num_tokens: int) -> tupl
         found = find_tokenizer(run)
         ids = first_tokens(run, num_tokens)
         return found.decode(ids), pieces(found, ids)
-    found = find_tokenizer(tokenizer or load_settings(None).settings.run_folder)
+    found = find_tokenizer(tokenizer or _run_here())
     ids = found.encode(text_or_run).tolist()
     return text_or_run, pieces(found, ids)
+
+
+def _run_here() -> Path:
+    """The run of the settings in this folder.
+
+    Raises: InputError if it has no tokenizer yet.
+    """
+    run = load_settings(None).settings.run_folder
+    if not is_run(run):
+        raise InputError(
+            f"{run}: no such run or tokenizer", "name a run's folder or a tokenizer's file: --tokenizer runs/demo"
+        )
+    return run
 
 
 def show_tokens(text: str, found: list[Piece]) -> None:

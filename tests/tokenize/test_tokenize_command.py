@@ -70,6 +70,8 @@ def test_inspect_tokens_shows_pieces_of_a_text_and_of_a_run(
     assert bytes.fromhex("".join(token["bytes"] for token in found["tokens"])).decode() == found["text"]
     absent = llmforge("inspect", "tokens", "words", "--tokenizer", tmp_path / "absent")
     assert (absent.returncode, "no such run or tokenizer" in absent.stderr) == (3, True)
+    nothing = llmforge("inspect", "tokens", "words", cwd=tmp_path)
+    assert (nothing.returncode, "--tokenizer runs/demo" in nothing.stderr) == (3, True)
 
 
 def test_inspect_data_shows_rows_with_their_documents(
