@@ -37,6 +37,12 @@ def _norm(arch: Architecture) -> nn.Module:
     return nn.LayerNorm(arch.dim, eps=arch.norm_eps, bias=arch.norm == "layernorm")
 
 
+def _for_products(x: Tensor) -> Tensor:
+    """In the precision that autocast has for matrix products: converted once, not by each product that reads it."""
+    device = x.device.type
+    return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
+
+
 class Attention(nn.Module):
     """Causal self-attention; several query heads may share a key and value head."""
 
@@ -50,6 +56,7 @@ class Attention(nn.Module):
 
     def forward(self, x_BTC: Tensor, order: Order, cache: KeyValueCache | None) -> Tensor:
         """Mix each position with those before it."""
+        x_BTC = _for_products(x_BTC)
         q_BHTD, k_BKSD, v_BKSD = (self._by_head(linear(x_BTC)) for linear in (self.q, self.k, self.v))
         if order.angles_TR is not None:
             q_BHTD, k_BKSD = rotate(q_BHTD, order.angles_TR), rotate(k_BKSD, order.angles_TR)
@@ -76,6 +83,7 @@ class FeedForward(nn.Module):
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         """Transform each position by itself."""
+        x_BTC = _for_products(x_BTC)
         up_BTF = self.up(x_BTC)
         active_BTF = F.gelu(up_BTF, approximate="tanh") if self.gate is None else F.silu(self.gate(x_BTC)) * up_BTF
         down_BTC: Tensor = self.down(active_BTF)

@@ -178,3 +178,15 @@ def test_bf16_autocast_stays_near_fp32(build):
         coarse = model(tokens, tokens)
     assert coarse.dtype == torch.float32
     assert coarse.item() == pytest.approx(full.item(), rel=2e-2)
+
+
+def test_under_autocast_what_several_products_read_is_converted_once(build):
+    model, read = build("llama2"), {}
+    for name, module in model.blocks["0"].named_modules():
+        if isinstance(module, torch.nn.Linear):
+            module.register_forward_pre_hook(lambda _, args, name=name: read.update({name: args[0]}))
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        model(torch.arange(32)[None])
+    assert read["attention.q"].dtype == read["ffn.up"].dtype == torch.bfloat16
+    assert read["attention.q"] is read["attention.k"] is read["attention.v"]
+    assert read["ffn.up"] is read["ffn.gate"]
