@@ -1,7 +1,7 @@
 """Times training on a text of your own, against a plain PyTorch loop in nanoGPT's manner, both in this one process.
 
     python scripts/bench_train.py TEXT [--threads 2] [--steps 10]
-    python scripts/bench_train.py TEXT --time-to-loss 1.88 --config configs/shakespeare.yaml
+    python scripts/bench_train.py TEXT --time-to-loss 1.88 --config configs/shakespeare.yaml [--set KEY=VALUE]
 
 TEXT is read as characters; its first 90 % train and the rest validates, as nanoGPT splits it. The first form prints
 tokens per second of both sides at two sizes: the same layers, width, heads, context and batch; steps of both sides
@@ -30,6 +30,7 @@ from llmforge.arch.architecture import Architecture
 from llmforge.arch.presets import resolve_architecture
 from llmforge.config.load import load_settings
 from llmforge.config.model import ModelSection
+from llmforge.config.schema import Settings
 from llmforge.config.train import TrainSection
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.precision import calibrate
@@ -192,6 +193,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--time-to-loss", type=float)
     parser.add_argument("--config", type=Path, help="model and train sections for --time-to-loss")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="instead of the config's value")
     parser.add_argument("--plain-steps", type=int, default=PLAIN_STEPS, help="of the plain side's 2,000 steps")
     asked = parser.parse_args()
     if (asked.time_to_loss is None) != (asked.config is None):
@@ -207,7 +209,8 @@ def main() -> None:
             compare_speed(name, size, train, len(alphabet), asked.steps)
     else:
         splits = (train, val, len(alphabet))
-        compare_time_to_loss(asked.config, *splits, asked.time_to_loss, asked.plain_steps)
+        settings = load_settings(asked.config, asked.set).settings
+        compare_time_to_loss(settings, *splits, asked.time_to_loss, asked.plain_steps)
 
 
 def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, steps: int) -> None:
@@ -230,12 +233,11 @@ def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, ste
 
 
 def compare_time_to_loss(
-    config: Path, train: np.ndarray, val: np.ndarray, vocab_size: int, goal: float, plain_steps: int
+    settings: Settings, train: np.ndarray, val: np.ndarray, vocab_size: int, goal: float, plain_steps: int
 ) -> None:
     """Both sides in turns, so that a machine that is busy with something else slows both; time and loss of each."""
     size = SIZES["nanoGPT's CPU configuration"]
     plain = Plain(size, train, vocab_size)
-    settings = load_settings(config, []).settings
     assert settings.train.tokens != "auto"
     num_steps = -(-settings.train.tokens // settings.train.global_batch_tokens)
     ours = Ours(settings.train, resolve_architecture(settings.model, vocab_size), train, num_steps)
@@ -249,7 +251,7 @@ def compare_time_to_loss(
     loss = full_loss(ours.loss, val, ours.context)
     verdict = "reached" if loss <= goal else "missed"
     print(f"llmforge: {num_steps} steps, {ours_s:.1f} s, loss {loss:.4f} ({ours.precision}); {goal} {verdict}")
-    print(f"ratio {plain_s / ours_s:.2f}")
+    print(f"time of the plain side's {PLAIN_STEPS} steps over that of llmforge's {num_steps}: {plain_s / ours_s:.2f}")
 
 
 def share(steps: int, turn: int) -> int:
