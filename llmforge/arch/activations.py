@@ -1,8 +1,8 @@
 """What the forward pass keeps for the backward pass, in closed form.
 
 Source: Korthikanti et al. 2022, section 4.1, derived anew for attention without stored scores, shared keys, SwiGLU
-and RMSNorm. Under autocast the residual stream and the norms stay fp32, and the input of every matrix is cast once
-more; where the whole model is bf16 (DeepSpeed, FSDP with bf16 parameters) everything is.
+and RMSNorm. Under autocast the residual stream and the norms stay fp32, and what matrices read is cast once a
+sub-layer; where the whole model is bf16 (DeepSpeed, FSDP with bf16 parameters) everything is.
 """
 
 from dataclasses import dataclass
@@ -97,8 +97,8 @@ def _norm_bytes(arch: Architecture, numbers: Numbers) -> float:
     inputs = norms * kept * arch.dim * numbers.stream
     if not numbers.casts:
         return inputs + norms * arch.dim * numbers.stream
-    matrices = 3 + (2 if arch.activation == "swiglu" else 1)
-    return inputs + matrices * arch.dim * BF16
+    # Attention and feed-forward each convert what their products read once.
+    return inputs + 2 * arch.dim * BF16
 
 
 def kept_bytes(

@@ -238,7 +238,9 @@ def _assumptions(settings: Settings, recommended: Recommendation, corpus: Corpus
         "flops_by_layer": LAYER_RULE,
         "tokens_per_param": TOKENS_PER_PARAM,
         "model": "configured" if configured else "the legal shape nearest to 20 tokens per parameter",
-        "batch": "train.global_batch_tokens, as configured" if configured else f"{BATCH_LAW}, as a power of two",
+        "batch": "train.global_batch_tokens, as configured"
+        if configured
+        else f"{BATCH_LAW}, as a power of two of sequences a device",
         "lr": "train.optimizer.lr, as configured" if configured else LR_LAW,
         "loss": f"{REPLICATION.name}, for that text and tokenizer; repeated tokens at their worth as fresh ones",
         "tokens_at_hand": corpus.tokens,

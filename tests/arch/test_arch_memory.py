@@ -130,11 +130,11 @@ def test_activations_are_what_torch_keeps(name, precision, scores, monkeypatch):
     assert measured == pytest.approx(predicted, rel=0.05)
 
 
-def test_a_gpt_layer_keeps_what_the_published_formula_says_and_the_casts():
+def test_a_gpt_layer_keeps_what_the_published_formula_says_and_fp32_norms():
     """Korthikanti et al. 2022: 34 bytes a token and unit of width, 2 of them dropout masks, scores apart.
 
-    Here the inputs of both norms are fp32 (4 more), and query, key and value cast their input each (4 more).
+    Here the inputs of both norms are fp32 (4 more); query, key and value share the cast of their input.
     """
     arch = preset("gpt3-175b")
     log_sums = 4 * arch.heads
-    assert block_bytes_per_token(arch, Numbers("bf16")) - log_sums == (34 - 2 + 4 + 4) * arch.dim
+    assert block_bytes_per_token(arch, Numbers("bf16")) - log_sums == (34 - 2 + 4) * arch.dim
