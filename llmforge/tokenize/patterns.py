@@ -16,17 +16,23 @@ SPLIT_PATTERNS = {
 }
 
 _WORD = r"[\p{L}\p{M}]+"
+_TITLES = "Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|Gen|Col|Capt|Lt|Sgt|Rev|Sen|Gov"
+_OTHERS = "vs|etc|cf|Inc|Ltd|Co|Fig|al|Jan|Feb|Apr|Aug|Sept?|Oct|Nov|Dec|approx"
 # Source: the Penn Treebank's conventions for contractions; abbreviations, numbers and addresses stay whole.
 WORD_RULES = "|".join(
     (
         r"(?:https?://|www\.)[^\s<>\"]*[^\s<>\".,;:!?)\]}']",  # web addresses, without the sentence's full stop
-        r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",  # mail addresses
+        # Mail addresses. Source: RFC 5321, section 4.5.3.1.1: 64 characters before the sign, so that a megabyte of
+        # dots and letters is not searched for a sign from each of its words.
+        r"[\w.+-]{1,64}@[\w-]+(?:\.[\w-]+)+",
         r"(?:\p{L}\.){2,}",  # U.S., e.g.
-        r"(?i:Mr|Mrs|Ms|Dr|Prof|St|Jr|Sr|vs|etc|cf|Inc|Ltd|Co|Fig|al)\.(?!\p{L})",
-        r"\p{N}+(?:[.,:/-]\p{N}+)*%?",  # 1,234.56 and 12:30 and 2024-05-01 and 50%
+        rf"Ph\.D\.|(?i:{_TITLES}|{_OTHERS})\.(?!\p{{L}})",
+        # 1,234.56 and 12:30 and 2024-05-01, and 50% and 6.02e23 and 3rd and 1990s
+        r"\p{N}+(?:[.,:/-]\p{N}+)*(?:%|(?i:e[+-]?\p{N}+|st|nd|rd|th|s)(?![\p{L}\p{N}]))?",
         r"(?i:n['’]t|['’](?:s|re|ve|ll|d|m))(?!\p{L})",  # the second half of a contraction
         rf"{_WORD}(?=(?i:n['’]t)(?!\p{{L}}))",  # its first half: do|n't
-        rf"{_WORD}(?:['’](?!(?i:s|re|ve|ll|d|m|t)(?!\p{{L}})){_WORD}|-{_WORD}|\p{{N}}+)*",  # o'clock, well-known, H2
+        # o'clock, well-known, COVID-19, H2O, v1.2.3
+        rf"{_WORD}(?:['’](?!(?i:s|re|ve|ll|d|m|t)(?!\p{{L}})){_WORD}|-{_WORD}|-?\p{{N}}+(?:\.\p{{N}}+)*(?:{_WORD})?)*",
         r"\.{3}|--+",  # an ellipsis, a dash
         r"\S",
     )

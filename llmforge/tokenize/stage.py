@@ -30,7 +30,7 @@ class TokenizeStage:
 
     name = "tokenize"
     section = "tokenize"
-    version = 1
+    version = 2
     packages = ("tokenizers",)
     steps: tuple[Step, ...] = (SurveyStep(), TrainStep(), EncodeStep())
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import get_args
 
@@ -179,10 +180,23 @@ def test_two_processes_train_the_same_tokenizers(tmp_path: Path) -> None:
         ),
         ("a well-known o'clock -- 50% at 12:30...", "a|well-known|o'clock|--|50%|at|12:30|..."),
         ("can’t naïve café", "ca|n’t|naïve|café"),
+        ("COVID-19, an F-16 and H2O in room B2.", "COVID-19|,|an|F-16|and|H2O|in|room|B2|."),
+        ("v1.2.3 of the 3rd in the 1990s: 3.14e-10, 5kg", "v1.2.3|of|the|3rd|in|the|1990s|:|3.14e-10|,|5|kg"),
+        ("Gen. Lee's Ph.D. of Sept. 1st; an animal.", "Gen.|Lee|'s|Ph.D.|of|Sept.|1st|;|an|animal|."),
     ],
 )
 def test_rules_cut_words_as_a_linguist_would(text: str, expected: str) -> None:
     assert pieces("word_rule", text) == expected.split("|")
+
+
+@pytest.mark.parametrize("run", ["a1.1.", "a-1", "n't", "a@", "http://)", "o'c", "x.", "1e5"])
+def test_rules_take_time_in_proportion_to_a_run_without_blanks(run: str) -> None:
+    seconds = []
+    for repeats in (1_000, 10_000):
+        begun = time.process_time()
+        pieces("word_rule", run * repeats)
+        seconds.append(time.process_time() - begun)
+    assert seconds[1] < 40 * seconds[0] + 0.2  # 100 times as long where every word looks at all that follows
 
 
 def test_spaces_and_punctuation_cut_words() -> None:
