@@ -9,6 +9,7 @@ files are llmforge's, so that they are the same under every engine.
 import contextlib
 import os
 import sys
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -218,6 +219,8 @@ def import_deepspeed(world: World) -> Any:
     require_deepspeed()
     os.environ.setdefault("LOCAL_SIZE", os.environ.get("LOCAL_WORLD_SIZE", str(world.size)))
     os.environ.setdefault("DS_ACCELERATOR", world.device.type)
+    # DeepSpeed's calls, about which a user can do nothing.
+    warnings.filterwarnings("ignore", r"`torch\.distributed\.\w+` is deprecated", FutureWarning)
     with _stdout_as_stderr():
         import deepspeed
 

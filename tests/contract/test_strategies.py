@@ -260,13 +260,24 @@ def run_gradients(world: World, name: str, families):
     return {key: function(world, name, *args) for key, (function, *args) in gradient_cases(families).items()}
 
 
-def run_world(world: World, rows, gradients_only, folder: Path, saved_by_single: Path):
-    """All rows of one number of processes: in full, or gradients of some families only."""
+def run_world(world: World, rows, gradients, folder: Path, saved_by_single: Path):
+    """Rows of one number of processes: some in full, and some (or the same) for their gradients of other families."""
     results = {row: run_all(world, row, folder / row, saved_by_single) for row in rows}
-    return results | {row: run_gradients(world, row, families) for row, families in gradients_only.items()}
+    for row, families in gradients.items():
+        results[row] = results.get(row, {}) | run_gradients(world, row, families)
+    return results
 
 
 ONE = join_world({})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread():
+    """Models are tiny: threads would only wait for each other, and for the ranks."""
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(num_threads)
 
 
 @pytest.fixture(scope="module")
@@ -276,17 +287,28 @@ def single(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def other_families():
+    """Gradients of one process, by case."""
+    return run_gradients(ONE, "single", [*SLOW_FAMILIES, *DEEP_FAMILIES])
+
+
+@pytest.fixture(scope="module")
 def started(single, tmp_path_factory):
-    """Starts the processes of a set of rows once, when the first of them is asked for."""
+    """Starts the processes of all fast, or of all slow, rows of a size once, when the first of them is asked for.
+
+    Gradients of the other families, of all rows, are slow ones.
+    """
     results = {}
 
-    def start(size, rows, gradients_only):
-        key = (size, tuple(rows), tuple(gradients_only))
-        if key not in results:
+    def start(size, slow):
+        if (size, slow) not in results:
             folder = tmp_path_factory.mktemp("world")
-            arguments = (list(rows), dict(gradients_only), folder, single[0] / "saved")
-            results[key] = folder, run_in_processes(run_world, size, *arguments, timeout_s=800)
-        return results[key]
+            rows = of_size(SLOW_ROWS, size) if slow else [row for row in of_size(ROWS, size) if row != "single"]
+            gradients = dict.fromkeys(of_size(ROWS | SLOW_ROWS, size), SLOW_FAMILIES)
+            gradients |= dict.fromkeys(of_size(DEEP_ROWS, size), DEEP_FAMILIES)
+            arguments = (rows, gradients if slow else {}, folder, single[0] / "saved")
+            results[size, slow] = folder, run_in_processes(run_world, size, *arguments, timeout_s=800)
+        return results[size, slow]
 
     return start
 
@@ -303,9 +325,7 @@ ALL_ROWS = [row for row in ROWS if row != "single"] + [pytest.param(row, marks=S
 def ranks(request, started):
     """Results by rank, and where the strategy saved."""
     row = request.param
-    table = ROWS if row in ROWS else SLOW_ROWS
-    size = table[row][1]
-    folder, results = started(size, of_size(table, size), {})
+    folder, results = started((ROWS | SLOW_ROWS)[row][1], row in SLOW_ROWS)
     return folder / row, [of_rank[row] for of_rank in results]
 
 
@@ -327,16 +347,11 @@ def check_gradients(expected, ranks, key):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("row", [*[row for row in ROWS if row != "single"], *SLOW_ROWS, *DEEP_ROWS])
-def test_raw_gradients_of_the_other_families(started, row):
-    families = DEEP_FAMILIES if row in DEEP_ROWS else SLOW_FAMILIES
-    table = ROWS | SLOW_ROWS | DEEP_ROWS
-    size = table[row][1]
-    of_world = [name for name in of_size(table, size) if name != "single"]
-    wanted = {name: DEEP_FAMILIES if name in DEEP_ROWS else SLOW_FAMILIES for name in of_world}
-    _, results = started(size, [], wanted)
-    for family in families:
-        expected = gradient_case(ONE, "single", family, 2, True)
-        check_gradients(expected, [of_rank[row] for of_rank in results], ("gradient", family, 2, True))
+def test_raw_gradients_of_the_other_families(started, other_families, row):
+    _, results = started((ROWS | SLOW_ROWS | DEEP_ROWS)[row][1], True)
+    for family in DEEP_FAMILIES if row in DEEP_ROWS else SLOW_FAMILIES:
+        key = ("gradient", family, 2, True)
+        check_gradients(other_families[key], [of_rank[row] for of_rank in results], key)
 
 
 @pytest.mark.parametrize("key", GRADIENTS, ids=lambda key: "-".join(map(str, key)))
@@ -386,13 +401,18 @@ def test_muon_gives_the_losses_of_one_process(single, ranks):
         assert rank["muon"] == pytest.approx(losses, rel=1e-5)
 
 
-def test_bf16_computes_near_fp32_over_fp32_weights(single, ranks):
-    in_fp32 = prepared(ONE, "single", architecture("llama2"))
-    expected = [step(in_fp32, number) for number in range(2)]
+@pytest.fixture(scope="module")
+def in_fp32():
+    """The losses of two steps of the model that `bf16_case` trains."""
+    strategy = prepared(ONE, "single", architecture("llama2"))
+    return [step(strategy, number) for number in range(2)]
+
+
+def test_bf16_computes_near_fp32_over_fp32_weights(single, ranks, in_fp32):
     for results in [single[1], *ranks[1]]:
         losses, dtypes = results["bf16"]
-        assert losses == pytest.approx(expected, rel=1e-3)
-        assert losses != expected
+        assert losses == pytest.approx(in_fp32, rel=1e-3)
+        assert losses != in_fp32
         assert dtypes == {"torch.float32"}
 
 
