@@ -9,8 +9,10 @@ with one pass alone holds less.
 from dataclasses import dataclass
 
 from llmforge.arch.activations import (
-    BF16,
     FP32,
+    HALF,
+    MAX_LOGITS,
+    MAX_LOGITS_GPU,
     Numbers,
     Precision,
     Recompute,
@@ -97,6 +99,7 @@ def training_memory(
     layout: Layout | None = None,
     precision: Precision = "fp32",
     *,
+    gpu: bool = False,
     numbers: Numbers | None = None,
 ) -> Memory:
     """Memory of the fullest rank.
@@ -106,10 +109,12 @@ def training_memory(
         sequences: in one forward pass of a rank (count).
         layout: how the run is spread; None: one process.
         precision: of the matrix products.
+        gpu: whether the rank computes on a GPU, which takes the loss over more logits at a time.
         numbers: more about them; None: what llmforge's own engines do.
     """
     layout = layout or Layout()
-    numbers = numbers or Numbers(precision, autocast=layout.zero_stage is None)
+    max_logits = MAX_LOGITS_GPU if gpu else MAX_LOGITS
+    numbers = numbers or Numbers(precision, autocast=layout.zero_stage is None, max_logits=max_logits)
     places = sorted({0, layout.pipeline - 1})
     moments = [memory for place in places for memory in _moments(arch, sequences, layout, numbers, place)]
     return max(moments, key=lambda memory: memory.total)
@@ -190,7 +195,7 @@ def _states(params: int, largest: int, buffers: int, layout: Layout, numbers: Nu
         return {**_zero_states(params, largest, layout, numbers), "buffers": buffers}
     share = -(-params // layout.shard)
     # The backward pass needs the casts of whole weights, of which shards have no part.
-    casts = BF16 * params if numbers.casts else 0
+    casts = HALF * params if numbers.casts else 0
     moments = _ADAM_MOMENTS * FP32
     return {
         "weights": FP32 * share + casts,
@@ -225,7 +230,7 @@ def _zero_states(params: int, largest: int, layout: Layout, numbers: Numbers) ->
     """
     stage, share, width = layout.zero_stage or 0, -(-params // layout.shard), numbers.width
     optimizer = (1 + _ADAM_MOMENTS) * FP32 * share
-    whole = params * (FP32 + (BF16 if numbers.precision == "bf16" else 0))
+    whole = params * (FP32 + (HALF if numbers.precision != "fp32" else 0))
     gradients = whole if stage == 1 else FP32 * share
     return {
         "weights": width * (share if stage == 3 else params),

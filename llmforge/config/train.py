@@ -84,6 +84,12 @@ _NOT_UNDER_ZERO = {
 }
 
 
+COMPILED_UNDER = ("single", "ddp", "fsdp")
+"""Strategies whose blocks can be compiled; under the others, collectives and schedules run inside them."""
+
+FP16_UNDER_ZERO = "DeepSpeed scales fp16 losses by itself and skips steps in silence; use bf16, or fsdp"
+
+
 class TrainSection(Section):
     """How to train."""
 
@@ -112,7 +118,12 @@ class TrainSection(Section):
     document_mask: bool = Field(
         False, description="attention stays within a document, and learned positions begin anew with each"
     )
-    precision: Literal["auto", "fp32", "bf16"] = execution("auto", description="auto: the faster one, measured")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = execution(
+        "auto", description="auto: the faster one, measured; fp16 scales the loss, and is for GPUs without bf16"
+    )
+    compile: bool | Literal["auto"] = execution(
+        "auto", description="torch.compile the blocks (single, ddp, fsdp); auto: in long trainings where it pays"
+    )
     max_grad_norm: float = Field(1.0, gt=0, description="gradients are scaled down to this global norm")
     optimizer: OptimizerSection = OptimizerSection()
     schedule: ScheduleSection = ScheduleSection()
@@ -140,4 +151,6 @@ class TrainSection(Section):
         reason = _NOT_UNDER_ZERO.get(self.optimizer.name)
         if reason and self.strategy.startswith("zero"):
             raise ValueError(f"{self.optimizer.name} does not work under {self.strategy}: {reason}; use fsdp instead")
+        if self.precision == "fp16" and self.strategy.startswith("zero"):
+            raise ValueError(f"fp16 does not work under {self.strategy}: {FP16_UNDER_ZERO}")
         return self

@@ -79,7 +79,7 @@ def generate_tokens(model: Transformer, prompt: Sequence[int], num_tokens: int, 
         if cache.num_tokens + len(unread) > context:
             unread, cache = seen[-(context // 2) :], KeyValueCache()
         logits_BTV = model(torch.tensor([unread], device=device), cache=cache)
-        probability_V = next_token_probabilities(logits_BTV[0, -1], sampling).cpu()
+        probability_V = next_token_probabilities(logits_BTV[0, -1].cpu(), sampling)
         token = int(torch.multinomial(probability_V, 1, generator=generator))
         yield token
         seen.append(token)

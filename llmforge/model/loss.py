@@ -10,12 +10,10 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
+from llmforge.arch.activations import MAX_LOGITS, MAX_LOGITS_GPU
+
 IGNORE = -100
 """Target of a position that has no loss."""
-
-_MAX_LOGITS = 1 << 24
-"""Logits held at a time (64 MiB in fp32)."""
-
 
 CrossEntropy = Callable[[Tensor, Tensor], Tensor]
 """Sum of the cross-entropies of logits (N, V) and targets (N)."""
@@ -33,7 +31,7 @@ def token_loss_sum(
     vocab_size: int,
     *,
     cross_entropy: CrossEntropy = cross_entropy_sum,
-    max_logits: int = _MAX_LOGITS,
+    max_logits: int | None = None,
 ) -> Tensor:
     """Sum of the cross-entropies of all positions whose target is not `IGNORE` (nats, fp32).
 
@@ -43,12 +41,15 @@ def token_loss_sum(
         target_N: token ids, or `IGNORE`.
         vocab_size: V, which decides the size of a chunk (count).
         cross_entropy: of one chunk.
-        max_logits: logits held at a time; more are computed in chunks, and again in the backward pass (count).
+        max_logits: logits held at a time; more are computed in chunks, and again in the backward pass (count); None:
+            what suits the device.
     """
 
     def chunk_loss(x_NC: Tensor, target_N: Tensor) -> Tensor:
         return cross_entropy(logits(x_NC), target_N)
 
+    if max_logits is None:
+        max_logits = MAX_LOGITS_GPU if x_NC.device.type == "cuda" else MAX_LOGITS
     rows = max(1, max_logits // vocab_size)
     if len(x_NC) <= rows:
         return chunk_loss(x_NC, target_N)

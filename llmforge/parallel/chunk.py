@@ -10,6 +10,7 @@ from torch.nn.parallel import DistributedDataParallel
 from llmforge.config.parallel import ParallelSection
 from llmforge.core.hashing import derive_seed
 from llmforge.model.transformer import Transformer
+from llmforge.parallel.compile import compile_blocks
 from llmforge.parallel.groups import Groups, TensorRanks
 from llmforge.parallel.mesh import Degrees
 from llmforge.parallel.pipeline import cut
@@ -23,8 +24,10 @@ class Passes:
     Tensor ranks share the seed, so that what all of them hold is dropped alike.
     """
 
-    def __init__(self, forward: Callable[..., Tensor], device: torch.device, *, bf16: bool, place: tuple[int, int]):
-        self._forward, self._device, self._bf16, self._place = forward, device, bf16, place
+    def __init__(
+        self, forward: Callable[..., Tensor], device: torch.device, autocast: torch.dtype | None, place: tuple[int, int]
+    ):
+        self._forward, self._device, self._autocast, self._place = forward, device, autocast, place
         self._seed: int | None = None
         self._count = 0
 
@@ -37,7 +40,7 @@ class Passes:
         if self._seed is not None:
             torch.manual_seed(derive_seed(self._seed, *self._place, self._count))
             self._count += 1
-        with torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._bf16):
+        with torch.autocast(self._device.type, dtype=self._autocast, enabled=self._autocast is not None):
             return self._forward(x, targets_BT, documents_BT=documents_BT)
 
 
@@ -49,6 +52,7 @@ class Chunk:
         stage, num_stages: which part of the pipeline.
         degrees, section: the mesh, and how its axes work.
         groups, ranks: whom to exchange with; None: nobody.
+        compiled: whether blocks run compiled.
     """
 
     def __init__(
@@ -60,6 +64,8 @@ class Chunk:
         section: ParallelSection,
         groups: Groups | None,
         ranks: TensorRanks | None,
+        *,
+        compiled: bool = False,
     ) -> None:
         self.model, self._stage, self._degrees, self._groups = model, stage, degrees, groups
         self.wrapped: nn.Module = model
@@ -73,14 +79,16 @@ class Chunk:
                     vocabulary_parallel_loss=section.vocabulary_parallel_loss,
                 )
         recompute_blocks(model, section.activation_checkpointing)
+        if compiled:
+            compile_blocks(model)
         if degrees.shard > 1:
             self._shard(section.reshard_after_forward)
 
-    def materialise(self, device: torch.device, *, bf16: bool, data_rank: int) -> None:
+    def materialise(self, device: torch.device, *, autocast: torch.dtype | None, data_rank: int) -> None:
         """Give the parameters memory, and the model its passes."""
         self.model.to_empty(device=device)
         self.model.tie()
-        self.passes = Passes(self.model.forward, device, bf16=bf16, place=(data_rank, self._stage))
+        self.passes = Passes(self.model.forward, device, autocast, place=(data_rank, self._stage))
         self.model.forward = self.passes  # type: ignore[method-assign,assignment]
 
     def replicate(self) -> None:

@@ -28,6 +28,12 @@ def _row_norms(values: Tensor) -> Iterator[Tensor]:
         yield torch.linalg.vector_norm(values[whole:]).view(1)
 
 
+def unscale(gradients: Sequence[Tensor], loss_scale: float) -> None:
+    """Divide gradients in place by what the loss was multiplied by, a power of two."""
+    if loss_scale != 1.0:
+        torch._foreach_mul_(list(gradients), 1 / loss_scale)
+
+
 def clip(gradients: Sequence[Tensor], norm: float, max_norm: float) -> None:
     """Scale gradients in place so that their global norm is `max_norm` at most."""
     if norm > max_norm:

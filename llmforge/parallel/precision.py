@@ -14,10 +14,13 @@ from llmforge.model.init import initialise
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.process_group import World
 
+AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+"""What matrix products are computed in, over fp32 weights."""
+
 _WARM_UP_STEPS = 1
 _TIMED_STEPS = 3
 _MIN_GAIN = 1.1
-"""bf16 has to be this many times as fast as fp32 to be taken for its coarser numbers."""
+"""A half precision has to be this many times as fast as fp32 to be taken for its coarser numbers."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,7 @@ class Calibration:
     """A measured choice.
 
     Attributes:
-        precision: "fp32" or "bf16" (autocast over fp32 weights).
+        precision: "fp32", "bf16" or "fp16" (autocast over fp32 weights).
         reason: in words, with the figures.
         seconds: of one forward and backward pass, by precision, the median.
     """
@@ -36,61 +39,83 @@ class Calibration:
 
 
 def calibrate(arch: Architecture, *, micro_batch_sequences: int, world: World) -> Calibration:
-    """Time forward and backward passes of this model in fp32 and in bf16, and take the faster.
+    """Time forward and backward passes of this model in fp32 and in bf16 (fp16 on GPUs without), and take the faster.
 
     Every rank measures and the times are averaged, so all ranks choose alike. A model that one GPU cannot hold whole
-    is not measured: it trains in bf16.
+    is not measured: it trains in half precision.
 
     Args:
         arch: the model.
         micro_batch_sequences: sequences of a pass, each of the model's context (count).
         world: this process among the others; the device that counts is its own.
     """
+    half = half_precision(world.device)
     try:
-        times_s = torch.tensor(_times_s(arch, micro_batch_sequences, world.device), dtype=torch.float64)
+        model, tokens_BT = trial(arch, micro_batch_sequences, world.device)
+        times_s = [pass_seconds(model, tokens_BT, one) for one in ("fp32", half)]
+        del model
     except torch.OutOfMemoryError:
-        times_s = torch.full((2,), math.inf, dtype=torch.float64)
-    if world.device.type == "cuda":  # what was measured here is not the training's
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats(world.device)
-    if world.size > 1:
-        times_s = times_s.to(world.device)
-        dist.all_reduce(times_s)
-    fp32_s, bf16_s = (times_s / world.size).tolist()
-    calibration = _choose(fp32_s, bf16_s, world.device)
+        times_s = [math.inf, math.inf]
+    forget_trial(world.device)
+    fp32_s, half_s = mean_over_ranks(times_s, world)
+    calibration = _choose(half, fp32_s, half_s, world.device)
     if world.rank == 0:
         log.decided("precision", calibration.precision, calibration.reason)
     return calibration
 
 
-def _choose(fp32_s: float, bf16_s: float, device: torch.device) -> Calibration:
+def mean_over_ranks(values: list[float], world: World) -> list[float]:
+    """The means of what each rank measured, the same on all ranks."""
+    if world.size == 1:
+        return values
+    total = torch.tensor(values, dtype=torch.float64, device=world.device)
+    dist.all_reduce(total)
+    return [value / world.size for value in total.tolist()]
+
+
+def half_precision(device: torch.device) -> str:
+    """The half precision that a device computes in: bf16, but for GPUs that have none."""
+    if device.type == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        return "fp16"
+    return "bf16"
+
+
+def _choose(half: str, fp32_s: float, half_s: float, device: torch.device) -> Calibration:
     if math.isinf(fp32_s):
-        return Calibration("bf16", f"one {device.type} does not hold the whole model, so that no pass was timed", {})
-    precision = "bf16" if bf16_s * _MIN_GAIN < fp32_s else "fp32"
-    reason = f"a pass takes {fp32_s:.3g} s in fp32 and {bf16_s:.3g} s in bf16 on this {device.type}"
-    return Calibration(precision, reason, {"fp32": fp32_s, "bf16": bf16_s})
+        return Calibration(half, f"one {device.type} does not hold the whole model, so that no pass was timed", {})
+    precision = half if half_s * _MIN_GAIN < fp32_s else "fp32"
+    reason = f"a pass takes {fp32_s:.3g} s in fp32 and {half_s:.3g} s in {half} on this {device.type}"
+    return Calibration(precision, reason, {"fp32": fp32_s, half: half_s})
 
 
-def _times_s(arch: Architecture, sequences: int, device: torch.device) -> list[float]:
-    """Seconds of a pass in fp32 and in bf16."""
+def trial(arch: Architecture, sequences: int, device: torch.device) -> tuple[Transformer, torch.Tensor]:
+    """A model of its own to time passes with, and the tokens of a pass, (sequences, context)."""
     with torch.device("meta"):
         model = Transformer(arch)
     model.to_empty(device=device)
     model.tie()
     initialise(model, arch, seed=0)
-    tokens_BT = torch.zeros(sequences, arch.context, dtype=torch.int64, device=device)
-    return [_pass_seconds(model, tokens_BT, bf16=bf16) for bf16 in (False, True)]
+    return model, torch.zeros(sequences, arch.context, dtype=torch.int64, device=device)
 
 
-def _pass_seconds(model: Transformer, tokens_BT: torch.Tensor, *, bf16: bool) -> float:
-    """Median time of a forward and backward pass, after a warm-up."""
+def forget_trial(device: torch.device) -> None:
+    """Give back what a trial took of a GPU: its memory is not the training's."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device)
+
+
+def pass_seconds(model: Transformer, tokens_BT: torch.Tensor, precision: str) -> float:
+    """Median seconds of a forward and backward pass, after a warm-up."""
     times_s = []
+    dtype = AUTOCAST[precision]
     for _ in range(_WARM_UP_STEPS + _TIMED_STEPS):
         start_s = time.perf_counter()
-        with torch.autocast(tokens_BT.device.type, dtype=torch.bfloat16, enabled=bf16):
+        with torch.autocast(tokens_BT.device.type, dtype=dtype, enabled=dtype is not None):
             loss = model(tokens_BT, tokens_BT)
         loss.backward()
-        loss.item()  # waits for the device
+        if tokens_BT.device.type == "cuda":
+            torch.cuda.synchronize(tokens_BT.device)
         times_s.append(time.perf_counter() - start_s)
         model.zero_grad(set_to_none=True)
     return median(times_s[_WARM_UP_STEPS:])

@@ -84,11 +84,23 @@ def join_world(
     world = World(rank, size, local_rank, _device(local_rank))
     if world.device.type == "cuda":
         torch.cuda.set_device(world.device)
+        compute_repeatably()
     elif rank == 0 and has_nvidia_driver() and "CUDA_VISIBLE_DEVICES" not in environment:
         log.warn(f"this machine has an NVIDIA GPU, and torch {torch.__version__} cannot use it: computing on the CPU")
     if size > 1:
         _connect(world, timeout_s, wait_s)
     return world
+
+
+def compute_repeatably() -> None:
+    """Let a GPU add up in a fixed order, so that a resumed training ends in the same bits.
+
+    Without it, attention's backward pass adds in whatever order its blocks finish. Warning only is not enough: the
+    attention kernels then stay as they are.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def _device(local_rank: int) -> torch.device:

@@ -29,7 +29,8 @@ def create_strategy(train: TrainSection, *, precision: str, world: World | None 
 
     Args:
         train: the settings.
-        precision: "fp32" or "bf16" (what "auto" stands for is measured before, see `precision.calibrate`).
+        precision: "fp32", "bf16" or "fp16" (what "auto" stands for is measured before, see `precision.calibrate`; of
+            `train.compile`, see `compile.pays`).
         world: this process among the others; None: join them here.
 
     Raises: SettingsError before any process group is made if the strategy and the number of processes do not fit.
@@ -51,4 +52,11 @@ def create_strategy(train: TrainSection, *, precision: str, world: World | None 
     from llmforge.parallel.torch_native import TorchNative
 
     world = world or join_world()
-    return TorchNative(name, world, precision=precision, max_grad_norm=train.max_grad_norm, parallel=train.parallel)
+    return TorchNative(
+        name,
+        world,
+        precision=precision,
+        max_grad_norm=train.max_grad_norm,
+        parallel=train.parallel,
+        compiled=train.compile is True,
+    )

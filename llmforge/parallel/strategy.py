@@ -98,13 +98,16 @@ class Strategy(Protocol):
             seed: the run's seed; equal seeds give equal weights under every strategy.
         """
 
-    def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
+    def forward_backward(
+        self, micro_batches: Sequence[MicroBatch], *, seed: int, loss_scale: float = 1.0
+    ) -> StepResult:
         """Gradients of the mean loss over all valid tokens of all ranks and micro-batches.
 
         Args:
             micro_batches: this rank's share; every rank gives the same number of the same shape.
             seed: the step's seed. Dropout is drawn from it, the data rank and the micro-batch, so a resumed step
                 repeats itself without any stored state of a random generator.
+            loss_scale: losses are multiplied by it before the backward pass, and gradients divided by it after.
         """
 
     def gradients(self) -> Iterator[tuple[str, Tensor]]:

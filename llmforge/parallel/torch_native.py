@@ -1,6 +1,6 @@
 """The engine in plain torch: one composition for every set of mesh degrees.
 
-The order is fixed: pipeline cut, tensor parallel, activation checkpointing, then FSDP2 or DDP (see `chunk`).
+The order is fixed: pipeline cut, tensor parallel, activation checkpointing, compile, then FSDP2 or DDP (see `chunk`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ from llmforge.parallel.groups import Groups, TensorRanks, make_groups
 from llmforge.parallel.held import held_bytes
 from llmforge.parallel.mesh import degrees_of
 from llmforge.parallel.pipeline import Pipeline
+from llmforge.parallel.precision import AUTOCAST
 from llmforge.parallel.process_group import World, leave_world
 from llmforge.parallel.sharding import Sharding, local, named_parameters
 from llmforge.parallel.strategy import IGNORE, BuildModel, BuildOptimizer, LossSum, MicroBatch, StepResult
@@ -45,12 +46,13 @@ class TorchNative:
         precision: str,
         max_grad_norm: float,
         parallel: ParallelSection | None = None,
+        compiled: bool = False,
     ) -> None:
         self._name, self._world = name, world
-        self._section = parallel or ParallelSection()
+        self._section, self._compiled = parallel or ParallelSection(), compiled
         self._degrees = degrees_of(name, world.size, self._section)
         self._place = self._degrees.coordinate(world.rank)
-        self._bf16 = precision == "bf16"
+        self._autocast = AUTOCAST[precision]
         self._max_grad_norm = max_grad_norm
         self._grad_norm: float | None = None  # of the gradients at hand, between the two halves of a step
         self.data_rank, self.data_world = self._degrees.data_rank(world.rank), self._degrees.data
@@ -69,7 +71,7 @@ class TorchNative:
         self._chunks = self._build_chunks(build_model)
         self._parameters: dict[str, nn.Parameter] = {}
         for chunk in self._chunks.values():
-            chunk.materialise(self.device, bf16=self._bf16, data_rank=self.data_rank)
+            chunk.materialise(self.device, autocast=self._autocast, data_rank=self.data_rank)
             self._parameters |= named_parameters(chunk.model, self._arch)
         for name, parameter in self._parameters.items():
             self._sharding.put(name, parameter, initial_value(name, self._shapes[name], self._arch, seed))
@@ -88,7 +90,9 @@ class TorchNative:
             device=self.device,
         )
 
-    def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
+    def forward_backward(
+        self, micro_batches: Sequence[MicroBatch], *, seed: int, loss_scale: float = 1.0
+    ) -> StepResult:
         """See `Strategy`."""
         valid = sum(int((batch.targets_BT != IGNORE).sum()) for batch in micro_batches)
         # Every rank of a tensor or pipeline group counts the same sequences.
@@ -96,8 +100,9 @@ class TorchNative:
         for chunk in self._chunks.values():
             chunk.model.train()
             chunk.passes.begin(seed)
-        loss_sum = self._passes(micro_batches, 1 / max(tokens, 1))
+        loss_sum = self._passes(micro_batches, loss_scale / max(tokens, 1))
         self._complete_gradients()
+        gradients.unscale(self._held_gradients(), loss_scale)
         totals = torch.stack([loss_sum / self._degrees.tensor, self._squared_norm()])
         loss_total, squared_norm = self._sum(totals).tolist()
         self._grad_norm = squared_norm**0.5
@@ -112,9 +117,7 @@ class TorchNative:
     def apply(self, lr: float) -> None:
         """See `Strategy`."""
         assert self._grad_norm is not None, "apply() follows forward_backward()"
-        gradients.clip(
-            [local(self._gradient(p)) for p in self._parameters.values()], self._grad_norm, self._max_grad_norm
-        )
+        gradients.clip(self._held_gradients(), self._grad_norm, self._max_grad_norm)
         for group in self._optimizer.param_groups:
             group["lr"] = lr
         self._optimizer.step()
@@ -198,7 +201,14 @@ class TorchNative:
             with torch.device("meta"):
                 model = build_model()
             chunks[stage] = Chunk(
-                model, stage, self._num_stages, self._degrees, self._section, self._groups, self._ranks
+                model,
+                stage,
+                self._num_stages,
+                self._degrees,
+                self._section,
+                self._groups,
+                self._ranks,
+                compiled=self._compiled,
             )
         return chunks
 
@@ -276,6 +286,10 @@ class TorchNative:
             by_replicas.setdefault(replicas, []).append(local(self._gradient(parameter)))
         shares = [gradients.squared_norm(group, replicas) for replicas, group in by_replicas.items()]
         return torch.stack(shares).sum()
+
+    def _held_gradients(self) -> list[Tensor]:
+        """What this rank holds of the gradients."""
+        return [local(self._gradient(parameter)) for parameter in self._parameters.values()]
 
     @staticmethod
     def _gradient(parameter: nn.Parameter) -> Tensor:

@@ -89,8 +89,11 @@ class Zero:
         with self._deepspeed.zero.Init(config_dict_or_path=config):
             return build_model()
 
-    def forward_backward(self, micro_batches: Sequence[MicroBatch], *, seed: int) -> StepResult:
-        """See `Strategy`."""
+    def forward_backward(
+        self, micro_batches: Sequence[MicroBatch], *, seed: int, loss_scale: float = 1.0
+    ) -> StepResult:
+        """See `Strategy`; losses are not scaled, as fp16 is refused."""
+        assert loss_scale == 1.0, "fp16 does not run under ZeRO"
         self._engine.train()
         valid = sum(int((batch.targets_BT != IGNORE).sum()) for batch in micro_batches)
         tokens = int(self._sum(torch.tensor(valid, dtype=torch.float64)))

@@ -107,7 +107,7 @@ def _memory(trained: Trained) -> Comparison:
         note += "; measured is the whole process, with interpreter and libraries"
     if layout is None:
         return Comparison("memory of a rank", "bytes", None, measured, f"{note}; no closed form for this layout")
-    predicted = training_memory(arch, sequences, layout, execution["precision"]).total
+    predicted = training_memory(arch, sequences, layout, execution["precision"], gpu=not is_process).total
     return Comparison("memory of a rank", "bytes", predicted, measured, note, comparable=not is_process)
 
 

@@ -36,6 +36,11 @@ def precision_of(section: PlanScalingSection) -> Precision:
     return "fp32" if section.device_flops_per_s is None else "bf16"
 
 
+def names_gpu(section: PlanScalingSection) -> bool:
+    """Whether the settings say what device computes; without one, plans are for a CPU."""
+    return section.device_flops_per_s is not None or section.device_memory_bytes is not None
+
+
 @dataclass(frozen=True)
 class Placement:
     """What every strategy holds and how it spreads the run, by its name, and why the others cannot run."""
@@ -56,7 +61,8 @@ def place(arch: Architecture, sequences: int, micro_batches: int, section: PlanS
     """
     one, many = strategies_on(arch, 1), strategies_on(arch, max(2, section.num_devices), micro_batches)
     layouts, precision = one.layouts | many.layouts, precision_of(section)
-    memory = {name: training_memory(arch, sequences, layout, precision) for name, layout in layouts.items()}
+    gpu = names_gpu(section)
+    memory = {name: training_memory(arch, sequences, layout, precision, gpu=gpu) for name, layout in layouts.items()}
     return Placement(memory, layouts, many.left_out)
 
 

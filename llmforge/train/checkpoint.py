@@ -28,6 +28,7 @@ from llmforge.parallel.strategy import Strategy
 from llmforge.train.agreement import from_first_rank
 from llmforge.train.data import NOTHING_DRAWN
 from llmforge.train.ledger import Ledger
+from llmforge.train.loss_scale import LossScale
 from llmforge.train.spikes import Recent, to_recent
 
 
@@ -43,6 +44,7 @@ class Position:
         tokens: tokens trained on (count).
         data_hash: running hash of the samples drawn.
         recent: losses and norms that spikes are told by.
+        loss_scale: under fp16; None otherwise.
     """
 
     step: int = 0
@@ -50,6 +52,7 @@ class Position:
     tokens: int = 0
     data_hash: str = NOTHING_DRAWN
     recent: Recent = ()
+    loss_scale: LossScale | None = None
 
 
 class Checkpoints:
@@ -179,9 +182,10 @@ def read_position(checkpoint: Path, fingerprint: str) -> Position:
             f"{checkpoint}: belongs to a training with other settings or inputs",
             "remove it from this run, or start anew with --force",
         )
-    values = {name: state[name] for name in Position.__dataclass_fields__ if name != "recent"}
-    # Checkpoints from before spikes were watched hold no recent steps.
-    return Position(**values, recent=to_recent(state.get("recent", ())))
+    values = {name: state[name] for name in ("step", "samples", "tokens", "data_hash")}
+    # Checkpoints from before spikes were watched hold no recent steps; those from before fp16, no scale.
+    scale = state.get("loss_scale")
+    return Position(**values, recent=to_recent(state.get("recent", ())), loss_scale=scale and LossScale(**scale))
 
 
 def check_disk(folder: Path, num_bytes: int) -> None:

@@ -114,20 +114,28 @@ def take_step(training: Training, position: Position, watch: LayerStatistics | N
     training.faults.before_step(position.step + 1)
     batches = micro_batches(training.data, shape, position.step)
     seed = derive_seed(settings.run.seed, "train", "dropout", position.step)
-    result = training.strategy.forward_backward(batches, seed=seed)
+    scale = position.loss_scale
+    factor = scale.value if scale is not None else 1.0
+    result = training.strategy.forward_backward(batches, seed=seed, loss_scale=factor)
     indices = shape.global_indices(position.step)
+    overflow = scale is not None and scale.overflowed(result)
     if not result.finite:
         training.strategy.discard()
-    check_step(result, position.step + 1, training.data, indices, training.ledger)
+    if not overflow:
+        check_step(result, position.step + 1, training.data, indices, training.ledger)
     spikes = settings.train.spikes
-    spike = find_spike(spikes, position.recent, result)
+    spike = None if overflow else find_spike(spikes, position.recent, result)
     reached = Position(
         position.step + 1,
         position.samples + len(indices),
         position.tokens + result.tokens,
         training.data.hash_after(position.data_hash, indices),
-        remember(spikes, position.recent, result),
+        position.recent if overflow else remember(spikes, position.recent, result),
+        scale and scale.after(overflow=overflow),
     )
+    if overflow:
+        training.ledger.add("loss-scale", reached.step, reason="fp16 gradients overflowed", scale=factor / 2)
+        return TakenStep(result, reached, None)
     if spike is not None:
         _pass_over(training, reached, spike)
         return TakenStep(result, reached, None)
@@ -194,6 +202,8 @@ def _log(training: Training, taken: TakenStep, measured: Validation | None, step
     }
     if measured is not None:
         line |= measured.figures()
+    if position.loss_scale is not None:
+        line["loss_scale"] = position.loss_scale.value
     if taken.layers is not None:
         line["layers"] = taken.layers
     training.metrics.add(line)

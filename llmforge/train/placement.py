@@ -10,14 +10,14 @@ from llmforge.arch.memory import Layout, Memory, training_memory
 from llmforge.config.parallel import ParallelSection
 from llmforge.config.problems import Problem, dotted
 from llmforge.config.schema import Settings
-from llmforge.config.train import TrainSection
+from llmforge.config.train import COMPILED_UNDER, FP16_UNDER_ZERO, TrainSection
 from llmforge.config.zero import ZeroSection
 from llmforge.core.errors import SettingsError
 from llmforge.core.hardware import memory_bytes
 from llmforge.core.probe import gpu_memory_bytes, has_nvidia_driver
 from llmforge.parallel.mesh import degrees_of
 from llmforge.parallel.zero_config import STAGES, zero_config
-from llmforge.plan_scaling.placement import precision_of
+from llmforge.plan_scaling.placement import names_gpu, precision_of
 from llmforge.train.folder import TrainFolder
 
 # From the least to the most that is sent; those that need no degrees of their own.
@@ -81,6 +81,11 @@ def find_problems(settings: Settings, arch: Architecture, name: str, world: int)
     if name.startswith("zero") and train.optimizer.name in _NOT_UNDER_ZERO:
         what = f"{train.optimizer.name} does not work on DeepSpeed's flat pieces of the weights"
         problems.append(Problem(("train", "optimizer", "name"), what, "use --strategy fsdp or ddp, or adamw"))
+    if name.startswith("zero") and train.precision == "fp16":
+        problems.append(Problem(("train", "precision"), f"fp16 does not work under {name}", FP16_UNDER_ZERO))
+    if train.compile is True and name not in COMPILED_UNDER:
+        what = f"blocks are not compiled under {name}, where collectives run inside them"
+        problems.append(Problem(("train", "compile"), what, "set it to auto or false, or use ddp or fsdp"))
     problems += _unread_sections(train, name)
     batch = Batch(train.global_batch_tokens, train.micro_batch_sequences)
     schedule = "gpipe" if name == "model" else train.parallel.schedule
@@ -183,7 +188,9 @@ def _rank_memory(settings: Settings, world: int) -> tuple[int | None, str]:
 
 def memory_of(settings: Settings, arch: Architecture, layout: Layout) -> Memory:
     """Memory of the fullest rank."""
-    return training_memory(arch, settings.train.micro_batch_sequences, layout, planned_precision(settings))
+    sequences, precision = settings.train.micro_batch_sequences, planned_precision(settings)
+    gpu = names_gpu(settings.plan_scaling) or has_nvidia_driver()
+    return training_memory(arch, sequences, layout, precision, gpu=gpu)
 
 
 def planned_precision(settings: Settings) -> Precision:

@@ -10,11 +10,13 @@ from llmforge import __version__
 from llmforge.arch.architecture import Architecture
 from llmforge.arch.params import count_parameters
 from llmforge.config.schema import Settings
+from llmforge.config.train import COMPILED_UNDER, FP16_UNDER_ZERO
 from llmforge.core import log
 from llmforge.core.errors import InputError
 from llmforge.core.files import read_json, write_json
 from llmforge.model.saved import STATE
 from llmforge.model.transformer import Transformer
+from llmforge.parallel.compile import pays, require_compiler
 from llmforge.parallel.precision import calibrate
 from llmforge.parallel.process_group import World
 from llmforge.parallel.strategies import create_strategy
@@ -33,9 +35,10 @@ from llmforge.train.optimizers import build_optimizer
 from llmforge.train.plan import CHECKPOINT_BYTES_PER_PARAM, BatchShape, Horizon, source_weights
 from llmforge.train.record import PACKAGES, Record
 
-_PRECISIONS = ("auto", "fp32", "bf16")
+_PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+_COMPILE = ("auto", False, True)
 # What may differ between two sessions of one training; the ledger tells when it does.
-_CHANGEABLE = ("num_steps", "strategy", "processes", "device", "threads", "precision", "packages")
+_CHANGEABLE = ("num_steps", "strategy", "processes", "device", "threads", "precision", "compile", "packages")
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,8 @@ def prepare_strategy(session: Session, faults: FaultInjector) -> tuple[Strategy,
     settings, world = session.settings, session.world
     check_disk(session.folder.checkpoints, CHECKPOINT_BYTES_PER_PARAM * count_parameters(session.arch).total)
     precision = choose_precision(session)
-    section = settings.train.model_copy(update={"strategy": session.strategy})
+    compiled = choose_compile(session, precision)
+    section = settings.train.model_copy(update={"strategy": session.strategy, "compile": compiled})
     strategy = create_strategy(section, precision=precision, world=world)
     strategy.prepare(
         lambda: faults.attach(Transformer(session.arch)),
@@ -136,6 +140,7 @@ def prepare_strategy(session: Session, faults: FaultInjector) -> tuple[Strategy,
         "device": world.device.type,
         "threads": torch.get_num_threads(),
         "precision": precision,
+        "compile": compiled,
     }
 
 
@@ -150,7 +155,36 @@ def choose_precision(session: Session) -> str:
         log.decided("precision", chosen, "this training began with it")
         return chosen
     micro_sequences = session.settings.train.micro_batch_sequences
-    return calibrate(session.arch, micro_batch_sequences=micro_sequences, world=session.world).precision
+    precision = calibrate(session.arch, micro_batch_sequences=micro_sequences, world=session.world).precision
+    if precision == "fp16" and session.strategy in STAGES:
+        log.decided("precision", "fp32", FP16_UNDER_ZERO)
+        return "fp32"
+    return precision
+
+
+def choose_compile(session: Session, precision: str) -> bool:
+    """Whether blocks run compiled: as set, as chosen when the training began, or measured now.
+
+    Raises: MachineError if it is set, and there is no compiler.
+    """
+    train, world = session.settings.train, session.world
+    if train.compile is not False and session.strategy not in COMPILED_UNDER:
+        return False  # set to true, it is refused before
+    if train.compile != "auto":
+        if train.compile:
+            require_compiler(world.device)
+        return train.compile
+    begun_with = session.record.manifest.execution.get("compile", "auto") if session.record is not None else "auto"
+    chosen = _COMPILE[from_first_rank(_COMPILE.index(begun_with), world)]
+    if chosen != "auto":
+        return bool(chosen)
+    num_passes = (
+        session.horizon.num_steps
+        * train.global_batch_tokens
+        // (train.micro_batch_sequences * session.arch.context * world.size)
+    )
+    micro_sequences = train.micro_batch_sequences
+    return pays(session.arch, precision, micro_batch_sequences=micro_sequences, num_passes=num_passes, world=world)
 
 
 def restore(

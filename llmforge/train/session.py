@@ -1,6 +1,7 @@
 """One session of a training: join the others, begin or go on, take the steps, and say what came of it."""
 
 from contextlib import closing, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -18,6 +19,7 @@ from llmforge.train.folder import TrainFolder
 from llmforge.train.guards import StopRequest, end_with_launcher
 from llmforge.train.ledger import Ledger
 from llmforge.train.loop import Training, run_steps
+from llmforge.train.loss_scale import LossScale
 from llmforge.train.metrics import MetricsFile
 from llmforge.train.mirrors import open_mirrors
 from llmforge.train.placement import choose_layout
@@ -96,6 +98,8 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
     shape = batch_shape(settings.train, session.arch.context, strategy.data_rank, strategy.data_world)
     log.say(headline(session, shape))
     checkpoints, position = restore(session, strategy, facts, start_over=start_over)
+    scale = (position.loss_scale or LossScale()) if facts["precision"] == "fp16" else None
+    position = replace(position, loss_scale=scale)
     if record is not None:
         record.manifest.execution = facts | {"tokens": session.horizon.tokens}
         record.write("running")

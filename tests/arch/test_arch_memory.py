@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from llmforge.arch.activations import Numbers, block_bytes_per_token, kept_bytes, loss_bytes
+from llmforge.arch.activations import MAX_LOGITS, MAX_LOGITS_GPU, Numbers, block_bytes_per_token, kept_bytes, loss_bytes
 from llmforge.arch.memory import Layout, stage_weights, training_memory
 from llmforge.arch.params import count_parameters
 from llmforge.arch.presets import preset
@@ -138,3 +138,10 @@ def test_a_gpt_layer_keeps_what_the_published_formula_says_and_fp32_norms():
     arch = preset("gpt3-175b")
     log_sums = 4 * arch.heads
     assert block_bytes_per_token(arch, Numbers("bf16")) - log_sums == (34 - 2 + 4) * arch.dim
+
+
+def test_a_gpu_takes_the_loss_over_more_logits_at_a_time():
+    cpu, gpu = training_memory(GPT2, 16), training_memory(GPT2, 16, gpu=True)
+    assert (gpu.activations, gpu.weights) == (cpu.activations, cpu.weights)
+    more = (MAX_LOGITS_GPU - MAX_LOGITS) * 3 * 4  # logits, their logarithms and their gradient, in fp32
+    assert gpu.loss - cpu.loss == pytest.approx(more, rel=0.05)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from llmforge.arch.activations import BF16, Numbers
+from llmforge.arch.activations import HALF, Numbers
 from llmforge.arch.memory import Layout, training_memory
 from llmforge.arch.presets import preset
 
@@ -42,7 +42,7 @@ def predict_bytes(row):
     total = training_memory(arch, sequences, layout, numbers=NUMBERS).total
     if row["ac"] == "selective":  # every second product is computed again there: keys, attention's last, gate or up
         again = arch.kv_heads * arch.head_dim + arch.dim + arch.ffn_dim
-        total -= BF16 * sequences * arch.context * arch.layers * again
+        total -= HALF * sequences * arch.context * arch.layers * again
     return total
 
 

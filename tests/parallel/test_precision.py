@@ -17,17 +17,24 @@ def test_the_real_model_is_timed_in_both():
 
 @pytest.mark.parametrize(("bf16_s", "expected"), [(0.5, "bf16"), (0.95, "fp32"), (2.0, "fp32")])
 def test_bf16_has_to_be_clearly_faster(monkeypatch, bf16_s, expected):
-    monkeypatch.setattr(precision, "_pass_seconds", lambda model, tokens, *, bf16: bf16_s if bf16 else 1.0)
+    monkeypatch.setattr(precision, "pass_seconds", lambda model, tokens, name: {"fp32": 1.0, "bf16": bf16_s}[name])
     choice = calibrate(PRESETS["gpt2-nano"], micro_batch_sequences=1, world=join_world({}))
     assert choice.precision == expected
     assert choice.reason == f"a pass takes 1 s in fp32 and {bf16_s:.3g} s in bf16 on this cpu"
 
 
 def test_a_model_that_no_device_holds_whole_trains_in_bf16_unmeasured(monkeypatch):
-    def fail(model, tokens, *, bf16):
+    def fail(model, tokens, name):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr(precision, "_pass_seconds", fail)
+    monkeypatch.setattr(precision, "pass_seconds", fail)
     choice = calibrate(PRESETS["gpt2-nano"], micro_batch_sequences=1, world=join_world({}))
     assert (choice.precision, choice.seconds) == ("bf16", {})
     assert choice.reason == "one cpu does not hold the whole model, so that no pass was timed"
+
+
+def test_a_gpu_without_bf16_computes_in_fp16(monkeypatch):
+    assert precision.half_precision(torch.device("cpu")) == "bf16"
+    for supported, expected in ((True, "bf16"), (False, "fp16")):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, known=supported: known)
+        assert precision.half_precision(torch.device("cuda", 0)) == expected

@@ -52,7 +52,7 @@ def test_without_a_device_the_measured_speed_says_what_to_plan_with(tmp_path, tr
 
 def test_memory_is_that_of_the_layout_that_ran(tmp_path, trained_run):
     memory = check(PlanScalingSection(), tmp_path, trained_run)["memory of a rank"]
-    assert memory.predicted == training_memory(ARCH, 4, None, "bf16").total
+    assert memory.predicted == training_memory(ARCH, 4, None, "bf16", gpu=True).total
     assert memory.measured == 60 * 10**8
     assert memory.error == pytest.approx(memory.predicted / memory.measured - 1)
 
@@ -87,7 +87,7 @@ def test_a_layout_without_closed_form_says_so(tmp_path, trained_run):
 )
 def test_memory_follows_what_the_training_was_told_beside_its_strategy(tmp_path, trained_run, strategy, train, layout):
     found = check(PlanScalingSection(), tmp_path, trained_run, strategy=strategy, processes=4, train=train)
-    assert found["memory of a rank"].predicted == training_memory(ARCH, 4, layout, "bf16").total
+    assert found["memory of a rank"].predicted == training_memory(ARCH, 4, layout, "bf16", gpu=True).total
 
 
 def test_the_loss_is_the_laws_or_ones_own(tmp_path, trained_run):

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from llmforge.arch.presets import resolve_architecture
 from llmforge.config.run import RunSection
 from llmforge.config.schema import Settings
+from llmforge.config.train import TrainSection
 from llmforge.core.errors import SettingsError
 from llmforge.train import placement
 from llmforge.train.forecast import plan_training
@@ -129,6 +131,25 @@ def test_what_the_engine_would_not_read_or_allow_is_refused(strategy: str, secti
     (problem,) = find_problems(given, resolve_architecture(given.model, 50_257), strategy, 8)
     assert words in problem.what
     assert problem.hint
+
+
+@pytest.mark.parametrize(
+    ("strategy", "values", "words"),
+    [
+        ("zero2", {"precision": "fp16"}, "fp16 does not work under zero2"),
+        ("pipeline", {"compile": True}, "blocks are not compiled under pipeline, where collectives run inside them"),
+    ],
+)
+def test_precision_and_compiling_have_to_suit_the_strategy(strategy: str, values: dict[str, Any], words: str) -> None:
+    given = settings(**values)
+    (problem,) = find_problems(given, resolve_architecture(given.model, 50_257), strategy, 4)
+    assert (problem.what, bool(problem.hint)) == (words, True)
+    assert find_problems(given, resolve_architecture(given.model, 50_257), "fsdp", 8) == []
+
+
+def test_fp16_under_a_named_zero_strategy_is_a_settings_error() -> None:
+    with pytest.raises(ValidationError, match="fp16 does not work under zero1: DeepSpeed scales fp16 losses"):
+        TrainSection(strategy="zero1", precision="fp16")
 
 
 def test_activation_checkpointing_goes_with_zero() -> None:
