@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+# Numbers are compared bit by bit and between ranks, of which a machine may have more than GPUs.
+os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 # A loaded machine is no failure: examples are limited in number, not in time.
 settings.register_profile("llmforge", deadline=None)
 settings.load_profile("llmforge")

@@ -141,7 +141,8 @@ def dups(run: RunFolder, pairs: NumPairs = 5, method: Method = None, as_json: Js
     if as_json:
         print_json({"removals": [removal_to_dict(removal) for removal in removals]})
     else:
-        print_lines([line for removal in removals for line in removal_lines(removal)])
+        shown = [line for removal in removals for line in removal_lines(removal)]
+        print_lines(shown or [f"nothing was removed{f' by {method}' if method else ''}"])
 
 
 def checkpoint(

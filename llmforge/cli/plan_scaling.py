@@ -40,9 +40,13 @@ def plan_scaling(
     """Plan a training from a budget, a size or the tokens at hand."""
     from llmforge.cli.call import resolve
     from llmforge.cli.drawing import check_plots, check_trace
+    from llmforge.core.errors import SettingsError
 
     call = resolve(common)
     others = {"--fit": fit is not None, "--check": check is not None, "--design": design is not None}
+    chosen = [name for name, given in others.items() if given]
+    if len(chosen) > 1:
+        raise SettingsError(f"{' and '.join(chosen)}: each is a question of its own", "give one of them")
     check_plots(plots, {name: given for name, given in others.items() if name != "--fit"})
     check_trace(trace, others)
     if fit is not None:

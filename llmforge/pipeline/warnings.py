@@ -1,5 +1,7 @@
 """Warnings that every stage draws from its account: rules that did nothing, or too much."""
 
+from collections import Counter
+
 from llmforge.core.errors import InputError
 from llmforge.pipeline.counts import Counts, Flow
 
@@ -16,13 +18,24 @@ def rule_warnings(counts: Counts, max_drop_share: float) -> list[str]:
     fired = {rule.split(".")[0] for rule in total.dropped} | set(total.dropped) | set(counts.violated)
     fired |= {name.removeprefix("edited_by_") for name in counts.measures if name.startswith("edited_by_")}
     silent = [rule for rule in counts.judged if rule not in fired]
-    lines = [f"{rule} judged {counts.judged[rule].total():,} documents and dropped none" for rule in sorted(silent)]
+    lines = [
+        f"{rule} judged {counts.judged[rule].total():,} documents and dropped or changed none"
+        for rule in sorted(silent)
+    ]
     for source, account in sorted(counts.by_source.items()):
         flow = account.documents
-        for rule, dropped in sorted(flow.dropped.items()):
+        for rule, dropped in sorted(_by_rule(flow).items()):
             if dropped > max_drop_share * flow.came_in:
                 lines.append(f"{rule} dropped {dropped:,} of the {flow.came_in:,} documents of {source!r}")
     return lines
+
+
+def _by_rule(flow: Flow) -> Counter[str]:
+    """Documents that each rule dropped, by whichever of its conditions."""
+    dropped: Counter[str] = Counter()
+    for name, count in flow.dropped.items():
+        dropped[name.split(".")[0]] += count
+    return dropped
 
 
 def check_bad_fraction(counts: Counts, max_bad_fraction: float) -> None:

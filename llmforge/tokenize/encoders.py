@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from llmforge.core import log
 from llmforge.core.errors import LlmforgeError
 from llmforge.tokenize.algorithms import split_into_bytes
 from llmforge.tokenize.patterns import SPLIT_PATTERNS
@@ -81,7 +82,8 @@ def make_encoder(name: str, tokenizer: Tokenizer) -> EncodeBatch:
         return tokenizer.encode_batch
     try:
         return FASTER[name](tokenizer)
-    except NotSuitableError:
+    except NotSuitableError as error:
+        log.warn(f"encoding goes on with {REFERENCE} instead of {name}, with the same ids: {error}")
         return tokenizer.encode_batch
 
 

@@ -27,7 +27,7 @@ def plan_training(settings: Settings) -> list[str]:
     lines = [
         f"model  {settings.model.preset}: {arch.layers} layers, width {arch.dim}, {arch.heads} heads, context "
         f"{arch.context}, vocabulary {arch.vocab_size:,}; {count.total:,} parameters",
-        f"spread {_degrees(layout, name)} on {world} processes, because {reason}",
+        f"spread {_degrees(layout, name)} on {world} process{'es' if world > 1 else ''}, because {reason}",
         f"batch  {settings.train.global_batch_tokens:,} tokens = {shape.micro_sequences} sequences x {arch.context} x "
         f"accumulation {shape.accumulation} x {shape.data_world} data ranks",
         *_forecast(settings, arch, layout),

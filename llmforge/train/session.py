@@ -11,7 +11,7 @@ from llmforge.core import log
 from llmforge.core.errors import DivergedError, Preempted
 from llmforge.core.files import check_writable
 from llmforge.core.hashing import hash_value
-from llmforge.parallel.process_group import join_world, launched_size
+from llmforge.parallel.process_group import WAIT_S, join_world, launched_size
 from llmforge.parallel.zero_config import STAGES, require_deepspeed
 from llmforge.train.checkpoint import Position
 from llmforge.train.faults import FaultInjector, read_faults
@@ -46,7 +46,7 @@ def run_session(settings: Settings, folder: TrainFolder, *, force: bool, always:
         log.decided("strategy", strategy, reason)
     if strategy in STAGES:
         require_deepspeed()
-    world = join_world()
+    world = join_world(wait_s=max(WAIT_S, settings.train.hang_timeout_s))  # the watchdog speaks first
     record = begin(settings, folder, identity, anew=force, always=always) if world.rank == 0 else None
     ledger = Ledger(folder.ledger, writes=record is not None)
     session = Session(settings, folder, hash_value(identity), world, arch, strategy, horizon, ledger, record)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Literal
 
 from llmforge.config.schema import Settings
-from llmforge.core.errors import InputError, LlmforgeError, Preempted
+from llmforge.core.errors import InputError, LlmforgeError, MachineError, Preempted
 from llmforge.pipeline.lock import run_lock
 from llmforge.pipeline.manifest import Manifest
 from llmforge.train.folder import TrainFolder
@@ -118,6 +118,9 @@ def _reported(folder: TrainFolder, rank: int | None) -> Iterator[None]:
         if writes:
             told = {"message": failure.message, "hint": failure.hint, "exit_code": failure.exit_code}
             folder.status.write(Status(state=_state_of(error), **told))
+        if rank is not None and failure.consequence and not isinstance(error, LlmforgeError):
+            hint = "look for the first error of another rank"
+            raise MachineError(f"rank {rank} lost the others: {failure.message}", hint) from error
         raise
     if writes:
         folder.status.write(Status(state="finished"))

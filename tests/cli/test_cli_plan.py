@@ -120,3 +120,9 @@ def test_a_design_ends_with_the_sweeps_that_train_it(llmforge, tmp_path: Path) -
     assert found["flops"] <= 0.05 * found["target_flops"]
     refused = llmforge(*QUESTION, "--design", "2", cwd=tmp_path)
     assert refused.returncode == 2
+
+
+def test_two_questions_at_once_are_refused(llmforge, tmp_path: Path) -> None:
+    result = llmforge("plan-scaling", "--fit", "runs.csv", "--design", "0.01", cwd=tmp_path)
+    assert result.returncode == 2
+    assert "--fit and --design: each is a question of its own" in result.stderr

@@ -330,7 +330,7 @@ def test_warnings_and_strict(run_dedup: RunDedup) -> None:
     rows = [document(number, text) for number in range(30)]
     result = run_dedup([rows], keep=("quality",), max_drop_share=1)
     assert result.manifest.warnings == [
-        "near_duplicate judged 1 documents and dropped none",
+        "near_duplicate judged 1 documents and dropped or changed none",
         "dedup.keep names 'quality', but no document has meta.quality",
     ]
     with pytest.raises(InputError, match="--strict: the stage has warnings"):

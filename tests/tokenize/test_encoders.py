@@ -193,3 +193,12 @@ def test_shards_of_one_process_share_an_encoder_and_another_tokenizer_gets_its_o
     (run / "tokenize").rename(run / "before")
     tokenize(corpus, name="other", vocab_size=310)  # another one, in the same place
     assert made == [320, 300, 310]
+
+
+def test_an_encoder_that_is_gone_is_replaced_aloud(caplog: pytest.LogCaptureFixture, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "gigatoken", None)
+    tokenizer = BYTE_LEVEL[next(iter(BYTE_LEVEL))]
+    with caplog.at_level("WARNING", logger="llmforge"):
+        ids = make_encoder("gigatoken", tokenizer)(["one text"])
+    assert [list(one) for one in ids] == [list(tokenizer.encode("one text"))]
+    assert "encoding goes on with tokenizers instead of gigatoken, with the same ids: gigatoken is not" in caplog.text

@@ -11,8 +11,10 @@ import torch
 from llmforge.core.errors import InputError, MachineError, SettingsError
 from llmforge.parallel.process_group import World
 from llmforge.train.faults import VARIABLE, Fault, read_faults
+from llmforge.train.folder import TrainFolder
 from llmforge.train.guards import StopRequest
 from llmforge.train.ledger import Ledger
+from llmforge.train.stage import _reported
 from llmforge.train.status import Failure, Status, StatusFolder, launched_rank
 
 ALONE = World(0, 1, 0, torch.device("cpu"))
@@ -89,3 +91,18 @@ def test_the_ledger_appends_on_one_rank_only(tmp_path: Path) -> None:
     Ledger(path, writes=True).add("fall-back", 4, damaged_step=8)
     Ledger(path, writes=True).add("changed", 5)
     assert [orjson.loads(line)["step"] for line in path.read_bytes().splitlines()] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (RuntimeError("[gloo/transport/tcp/pair.cc] Connection closed by peer"), MachineError),
+        (KeyError("x"), KeyError),
+        (InputError("shard 7: Connection is a word of it"), InputError),
+    ],
+)
+def test_a_rank_that_lost_the_others_is_no_bug(tmp_path: Path, error: Exception, expected: type[Exception]) -> None:
+    with pytest.raises(expected) as raised, _reported(TrainFolder(tmp_path), 1):
+        raise error
+    if expected is MachineError:
+        assert "rank 1 lost the others: RuntimeError: [gloo" in str(raised.value)
