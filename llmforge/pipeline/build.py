@@ -16,7 +16,7 @@ from llmforge.core.files import check_writable
 from llmforge.core.hardware import memory_bytes, num_cores, peak_rss_bytes, processor_name
 from llmforge.core.hashing import HashCache, hash_value
 from llmforge.core.progress import progress
-from llmforge.pipeline.executor import choose_workers, run_shards
+from llmforge.pipeline.executor import WorkerPool, choose_workers, run_shards
 from llmforge.pipeline.fingerprint import differences, package_versions, stage_identity
 from llmforge.pipeline.folder import StageFolder
 from llmforge.pipeline.manifest import Manifest, Output
@@ -124,9 +124,10 @@ def _run(stage: Stage, context: Context, identity: dict[str, Any], sessions: int
     """Run the steps that are not done yet, and put the manifest together from what is on disk."""
     started, start_s = _now(), time.monotonic()
     results: dict[str, Any] = {}
-    for step in stage.steps:
-        _run_step(stage, step, context)
-        results.update(step.finish(context))
+    with WorkerPool(choose_workers(context.settings.run.workers)) as pool:
+        for step in stage.steps:
+            _run_step(stage, step, context, pool)
+            results.update(step.finish(context))
     counts = sum_counts(read_records(record_folder(context.folder, stage, stage.steps[-1])))
     counts.check()
     warnings = [*context.warnings, *stage.review(context.settings, counts)]
@@ -167,7 +168,7 @@ def _outputs(stage: Stage, context: Context) -> list[Output]:
     return [by_path[path] for path in sorted(by_path) if not path.startswith("work/")]
 
 
-def _run_step(stage: Stage, step: Step, context: Context) -> None:
+def _run_step(stage: Stage, step: Step, context: Context, pool: WorkerPool) -> None:
     plan = step.plan(context)
     done = finished_shards(record_folder(context.folder, stage, step))
     todo = [shard for shard in plan.shards if shard.index not in done]
@@ -175,10 +176,10 @@ def _run_step(stage: Stage, step: Step, context: Context) -> None:
         return
     if done:
         log.say(f"{stage.name} {step.name}: resuming, {len(done)} of {len(plan.shards)} shards are done")
-    workers = choose_workers(context.settings.run.workers, len(todo))
+    workers = min(choose_workers(context.settings.run.workers), len(todo))
     bytes_done, start_s = 0, time.monotonic()
     with progress(f"{stage.name} {step.name}", sum(shard.num_bytes for shard in todo) / 1e6) as shown:
-        for shard in run_shards(ShardWork(stage, step, context), todo, workers):
+        for shard in run_shards(ShardWork(stage, step, context), todo, workers, pool):
             bytes_done += shard.num_bytes
             rate = bytes_done / 1e6 / max(time.monotonic() - start_s, 1e-9)
             shown.update(bytes_done / 1e6, f"MB, {rate:.1f} MB/s")

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 
 from llmforge.core import log
@@ -19,47 +19,41 @@ from llmforge.pipeline.stage import Shard
 Work = Callable[[Shard], None]
 
 
-def choose_workers(asked: int | None, num_shards: int) -> int:
-    """Worker processes for a step (count): what was asked for, or one a core, and no more than there are shards."""
-    return max(1, min(asked or num_cores(), num_shards))
+def choose_workers(asked: int | None) -> int:
+    """Worker processes at most (count): what was asked for, or one a core."""
+    return asked or num_cores()
 
 
-def run_shards(work: Work, shards: Sequence[Shard], workers: int) -> Iterator[Shard]:
-    """Run `work` on every shard, and yield each shard when it is done, in no particular order.
+class WorkerPool:
+    """Spawned worker processes that the steps of a stage share; each is started when it is first needed.
+
+    Spawned, never forked: a fork copies locks of threads (tokenizers, torch) in whatever state they are.
 
     Args:
-        work: a picklable function; its results go to disk.
-        shards: what to do; the largest is started first.
-        workers: processes (count); with one, the work is done in this process.
-
-    Raises: whatever `work` raises; MachineError if a worker dies twice on the same shard.
+        workers: processes at most (count).
     """
-    largest_first = sorted(shards, key=lambda shard: (-shard.num_bytes, shard.index))
-    if workers == 1:
-        for shard in largest_first:
-            work(shard)
-            yield shard
-        return
-    lost: list[Shard] = []
-    yield from _run_in_pool(work, largest_first, workers, lost)
-    for shard in lost:
-        log.warn(f"a worker process died on {shard.name}; trying it once more, alone")
-        lost_again: list[Shard] = []
-        yield from _run_in_pool(work, [shard], 1, lost_again)
-        if lost_again:
-            raise MachineError(
-                f"{shard.name}: the worker process died twice on this shard (killed, or out of memory)",
-                "use fewer workers (--workers 1), or give the machine more memory; finished shards are kept",
-            )
 
+    def __init__(self, workers: int) -> None:
+        self._workers = workers
+        self._pool: ProcessPoolExecutor | None = None
 
-def _run_in_pool(work: Work, shards: Sequence[Shard], workers: int, lost: list[Shard]) -> Iterator[Shard]:
-    # Spawned, never forked: a fork copies locks of threads (tokenizers, torch) in whatever state they are.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=exit_with_parent)
-    pending: dict[Future[None], Shard] = {}
-    try:
-        pending = {pool.submit(work, shard): shard for shard in shards}
+    def __enter__(self) -> "WorkerPool":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def run(self, work: Work, shards: Sequence[Shard], lost: list[Shard]) -> Iterator[Shard]:
+        """Run `work` on the shards and yield those that are done; those that a dead worker lost are put into `lost`."""
+        if self._pool is None:
+            context = multiprocessing.get_context("spawn")
+            self._pool = ProcessPoolExecutor(self._workers, mp_context=context, initializer=exit_with_parent)
+        try:
+            pending = {self._pool.submit(work, shard): shard for shard in shards}
+        except BrokenProcessPool:  # broken while still submitting
+            lost.extend(shards)
+            self.stop()
+            return
         while pending:
             done, _ = wait(pending, return_when=FIRST_COMPLETED)
             for future in done:
@@ -70,10 +64,45 @@ def _run_in_pool(work: Work, shards: Sequence[Shard], workers: int, lost: list[S
                     lost.append(shard)
                 else:
                     yield shard
-    except BrokenProcessPool:  # broken while still submitting
-        lost.extend(shard for shard in shards if shard not in lost)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        if lost:
+            self.stop()
+
+    def stop(self) -> None:
+        """End the processes; what has not begun is not done."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = None
+
+
+def run_shards(work: Work, shards: Sequence[Shard], workers: int, pool: WorkerPool) -> Iterator[Shard]:
+    """Run `work` on every shard, and yield each shard when it is done, in no particular order.
+
+    Args:
+        work: a picklable function; its results go to disk.
+        shards: what to do; the largest is started first.
+        workers: processes (count); with one, the work is done in this process.
+        pool: where the others come from.
+
+    Raises: whatever `work` raises; MachineError if a worker dies twice on the same shard.
+    """
+    largest_first = sorted(shards, key=lambda shard: (-shard.num_bytes, shard.index))
+    if workers == 1:
+        for shard in largest_first:
+            work(shard)
+            yield shard
+        return
+    lost: list[Shard] = []
+    yield from pool.run(work, largest_first, lost)
+    for shard in lost:
+        log.warn(f"a worker process died on {shard.name}; trying it once more, alone")
+        lost_again: list[Shard] = []
+        with WorkerPool(1) as alone:
+            yield from alone.run(work, [shard], lost_again)
+        if lost_again:
+            raise MachineError(
+                f"{shard.name}: the worker process died twice on this shard (killed, or out of memory)",
+                "use fewer workers (--workers 1), or give the machine more memory; finished shards are kept",
+            )
 
 
 def exit_with_parent() -> None:
