@@ -45,7 +45,8 @@ def examine(stats: TextStats, limits: GopherQualitySection) -> Iterator[Conditio
     parts = _as_datatrove(stats) if limits.rule == "gopher_quality@datatrove" else _as_written(stats)
     yield from _examine_words(parts.words, limits)
     yield from _examine_symbols(stats.text, parts, limits)
-    num_alphabetic = sum(map(_has_letter, parts.units))
+    # Most words begin with a letter.
+    num_alphabetic = sum(unit[0].isalpha() or any(map(str.isalpha, unit)) for unit in parts.units)
     alphabetic = num_alphabetic / max(len(parts.units), 1)
     yield Condition("too_few_alphabetic_words", alphabetic, limits.min_alphabetic_words, ">=", "min_alphabetic_words")
     yield Condition("too_few_stop_words", parts.num_stop_words, limits.min_stop_words, ">=", "min_stop_words")
@@ -84,10 +85,6 @@ def _examine_symbols(text: str, parts: _Parts, limits: GopherQualitySection) -> 
     yield Condition("too_many_bullet_lines", bulleted, limits.max_bullet_lines, "<=", "max_bullet_lines")
     trailing = sum(line.endswith(parts.ellipses) for line in lines) / max(len(lines), 1)
     yield Condition("too_many_ellipsis_lines", trailing, limits.max_ellipsis_lines, "<=", "max_ellipsis_lines")
-
-
-def _has_letter(word: str) -> bool:
-    return word[0].isalpha() or any(map(str.isalpha, word))  # most words begin with one
 
 
 def _count_ellipses(text: str) -> int:

@@ -1,7 +1,7 @@
 """What several rules need to know of a text, each found once and when first asked for."""
 
 import re
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 _PLAIN_WORD = re.compile(r"\w+(?:['\u2019.]\w+)*")
@@ -9,6 +9,7 @@ _PLAIN_WORD = re.compile(r"\w+(?:['\u2019.]\w+)*")
 # are one), a mark inside it where letters stand on both sides, and contractions. `3,000` and `a.b` stay whole.
 _PIECE = re.compile(r"\.\.+|--+|[^\w\s]|\w(?:\S*\w)?")
 _INSIDE = re.compile(r"((?<=[^\W\d_])[-/:<>=,~\u2013\u2014](?=[^\W\d_])|(?<=\w)(?:n't|['\u2019](?:s|re|ve|ll|d|m))$)")
+_MAX_KEPT_CHARS = 32
 _PARAGRAPH_END = re.compile(r"\n{2,}")
 
 
@@ -50,9 +51,8 @@ class TextStats:
         for word in self.words:
             if word.isalnum():
                 tokens.append(word)
-                continue
-            for piece in _PIECE.findall(word):
-                tokens += [piece] if piece.isalnum() else filter(None, _INSIDE.split(piece))
+            else:
+                tokens += _cut_again(word) if len(word) <= _MAX_KEPT_CHARS else _cut(word)
         return tokens
 
     @cached_property
@@ -64,6 +64,21 @@ class TextStats:
     def paragraphs(self) -> list[str]:
         """What empty lines separate, without the space around it."""
         return [part for part in map(str.strip, _PARAGRAPH_END.split(self.text)) if part]
+
+
+def _cut(word: str) -> tuple[str, ...]:
+    """The tokens of a word that is not of letters and digits alone."""
+    tokens: list[str] = []
+    for piece in _PIECE.findall(word):
+        if len(piece) == 1 or piece.isalnum():
+            tokens.append(piece)
+        else:
+            tokens += filter(None, _INSIDE.split(piece))
+    return tuple(tokens)
+
+
+_cut_again = lru_cache(1 << 16)(_cut)
+"""The same for words of usual length, of which those that a mark follows come again and again."""
 
 
 def _split(words: list[str], part: re.Pattern[str]) -> list[str]:
