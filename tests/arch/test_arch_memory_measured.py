@@ -1,7 +1,9 @@
 """Memory in closed form against what the ranks of a real small model hold, byte by byte.
 
 The profiler counts what the CPU's allocator gives and takes. Blocks that gloo's threads give back pass it by: what it
-then counts too much is known after the step, where the tensors that are really alive are counted one by one.
+then counts too much is known before and after the step, where the tensors that are really alive are counted one by one.
+Of what passed it by within the step, nobody knows whether that was before the peak or after it, so that the peak is
+known to lie between two values.
 """
 
 import gc
@@ -10,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
+import numpy as np
 import pytest
 
 from llmforge.arch.memory import training_memory
@@ -23,7 +26,7 @@ torch = pytest.importorskip("torch")
 # No weight of a block is as small as those that DeepSpeed's stage 3 leaves whole, and states outweigh activations.
 SIZES = {"vocab_size": 2048, "layers": 4, "dim": 384, "heads": 6, "kv_heads": 6, "head_dim": 64, "ffn_dim": 1536}
 ARCH = replace(preset("gpt2-tiny"), **SIZES, context=128)
-SEQUENCES, PASSES = 4, 2
+SEQUENCES, PASSES, STEPS = 4, 2, 3
 
 
 def live_bytes():
@@ -46,7 +49,7 @@ def allocations(profiler):
 
 
 def measure(world, name, precision, offload):
-    """Peak of a rank over the second step's passes, and what it holds between the step's halves (bytes)."""
+    """The least and the most that the peak of a rank was over a later step's passes (bytes), of the best known step."""
     from torch.profiler import ProfilerActivity, profile
 
     from llmforge.model import attention_scores
@@ -67,13 +70,22 @@ def measure(world, name, precision, offload):
         )
         strategy.forward_backward(batches, seed=1)
         strategy.apply(1e-3)
-        begin_ns = time.time_ns()
-        strategy.forward_backward(batches, seed=1)
-    held, running, peak = live_bytes() - before, 0, 0
-    for moment_ns, num_bytes in allocations(profiler):
-        running += num_bytes
-        peak = max(peak, running if moment_ns >= begin_ns else 0)
-    return {"peak": peak - (running - held), "held": held}
+        moments = []
+        for _ in range(STEPS):
+            held, begin_ns = live_bytes() - before, time.time_ns()
+            strategy.forward_backward(batches, seed=1)
+            moments.append((begin_ns, held, time.time_ns(), live_bytes() - before))
+            strategy.discard()
+    sizes = allocations(profiler)
+    return min((bounds(sizes, *moment) for moment in moments), key=lambda peak: peak[1] - peak[0])
+
+
+def bounds(sizes, begin_ns, held_before, end_ns, held_after):
+    """The least and the most that the peak between two moments was (bytes)."""
+    earlier = sum(size for ns, size in sizes if ns < begin_ns)
+    running = earlier + np.cumsum([size for ns, size in sizes if begin_ns <= ns < end_ns])
+    too_much = sorted((earlier - held_before, int(running[-1]) - held_after))
+    return int(running.max()) - too_much[1], int(running.max()) - too_much[0]
 
 
 def assert_predicted(measured, name, precision, world_size, offload=False):
@@ -81,7 +93,9 @@ def assert_predicted(measured, name, precision, world_size, offload=False):
     predicted = training_memory(ARCH, SEQUENCES, layouts[f"{name}, offload" if offload else name], precision)
     # On a CPU, a device's memory and the host's are one.
     total = predicted.total + predicted.host
-    assert total == pytest.approx(measured["peak"], rel=0.10), (name, precision, total / measured["peak"])
+    least, most = measured
+    assert most <= 1.25 * least  # or anything would do
+    assert 0.9 * least <= total <= 1.1 * most, (name, precision, total / least, total / most)
     return predicted
 
 
