@@ -6,7 +6,8 @@
 TEXT is read as characters; its first 90 % train and the rest validates, as nanoGPT splits it. The first form prints
 tokens per second of both sides at two sizes: the same layers, width, heads, context and batch; steps of both sides
 alternate, so that a machine that is busy with something else slows both. Neither has biases, as nanoGPT has none; GELU
-is exact there, and of the tanh form here, which takes torch longer. The second trains nanoGPT's CPU
+is exact there, and of the tanh form here, which takes torch longer. llmforge runs as it is and compiled, which
+`train.compile: auto` takes in trainings of ten minutes and more where it pays. The second form trains nanoGPT's CPU
 configuration (4 layers, width 128, context 64, 2,000 iterations) and the model of the config, in turns, and prints how
 long each took and the loss over the whole validation split; evaluation is not timed. With fewer --plain-steps, the time
 of the plain side's 2,000 is extrapolated from those.
@@ -219,17 +220,19 @@ def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, ste
     section = TrainSection(global_batch_tokens=size.batch * size.context, micro_batch_sequences=size.batch)
     arch = replace(resolve_architecture(model, vocab_size), bias=False, norm="layernorm_no_bias")
     ours = Ours(section, arch, train, 2000)
-    plain = Plain(size, train, vocab_size)
-    times: dict[str, list[float]] = {"plain": [], "ours": []}
+    faster = section.model_copy(update={"compile": True, "precision": ours.precision})
+    plain, compiled = Plain(size, train, vocab_size), Ours(faster, arch, train, 2000)
+    sides = {"plain": plain.step, "llmforge": ours.step, "llmforge, compiled": compiled.step}
+    times = {side: [seconds(step)] for side, step in sides.items()}
     for _ in range(steps + 2):
-        times["plain"].append(seconds(plain.step))
-        times["ours"].append(seconds(ours.step))
-    plain_s, ours_s = (median(times[side][2:]) for side in ("plain", "ours"))
-    tokens = size.batch * size.context
-    print(
-        f"{name}: plain {tokens / plain_s:,.0f} tokens/s, llmforge {tokens / ours_s:,.0f} tokens/s "
-        f"({ours.precision}); ratio {plain_s / ours_s:.2f}"
-    )
+        for side, step in sides.items():
+            times[side].append(seconds(step))
+    medians = {side: median(found[3:]) for side, found in times.items()}
+    for side, step_s in medians.items():
+        first = f"; its first step {times[side][0]:.0f} s" if side.endswith("compiled") else ""
+        speed, ratio = size.batch * size.context / step_s, medians["plain"] / step_s
+        how = "fp32" if side == "plain" else ours.precision
+        print(f"{name}: {side} {speed:,.0f} tokens/s ({how}); ratio {ratio:.2f}{first}")
 
 
 def compare_time_to_loss(

@@ -78,13 +78,13 @@ class Row:
         is_target: whether that one can be learned: it goes on with the document, or it is the first of a document
             that stands behind the end of another.
         documents: the number of each token's document within the row; `PADDING` where nothing is. Attention under a
-            document mask stays within equal numbers.
+            document mask stays within equal numbers. None where nobody asked.
     """
 
     tokens: NDArray[np.int64]
     targets: NDArray[np.int64]
     is_target: NDArray[np.bool_]
-    documents: NDArray[np.int64]
+    documents: NDArray[np.int64] | None
 
 
 class Rows(Protocol):
@@ -101,8 +101,8 @@ class Rows(Protocol):
     def pieces(self, number: int) -> list[Piece]:
         """The ranges of the stream that a row consists of, in order."""
 
-    def row(self, number: int) -> Row:
-        """A row, read from the store."""
+    def row(self, number: int, *, with_documents: bool = True) -> Row:
+        """A row, read from the store; finding out its documents takes as long as reading it."""
 
 
 class ConcatenatedRows:
@@ -119,12 +119,14 @@ class ConcatenatedRows:
         """See `Rows`."""
         return [(number * self._context, self._context + 1)]
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int, *, with_documents: bool = True) -> Row:
         """See `Rows`."""
         ((start, length),) = self.pieces(number)
-        tokens, sizes = self.stream.read(start, length), self.stream.parts(start, length)
-        documents = np.repeat(np.arange(len(sizes)), sizes)
-        return Row(tokens[:-1], tokens[1:], np.ones(self._context, np.bool_), documents[:-1])
+        tokens, documents = self.stream.read(start, length), None
+        if with_documents:
+            sizes = self.stream.parts(start, length)
+            documents = np.repeat(np.arange(len(sizes)), sizes)[:-1]
+        return Row(tokens[:-1], tokens[1:], np.ones(self._context, np.bool_), documents)
 
 
 class BestFitRows:
@@ -149,7 +151,7 @@ class BestFitRows:
         """See `Rows`."""
         return self._plan.pieces(number)
 
-    def row(self, number: int) -> Row:
+    def row(self, number: int, *, with_documents: bool = True) -> Row:
         """See `Rows`."""
         pieces, documents = self.pieces(number), self._plan.layout(number)
         tokens = np.full(len(documents), self._eos_id, np.int64)

@@ -85,6 +85,9 @@ class DocumentWriter:
         return StoreShard(stem, source, self.num_tokens, self.num_bytes, self.num_documents)
 
 
+_PLACES = np.dtype("<u8")
+
+
 def shard_paths(folder: Path, split: Split, stem: str) -> tuple[Path, Path, Path]:
     """The three files of a shard: tokens, document ends, documents."""
     base = folder / split
@@ -134,7 +137,7 @@ class TokenStore:
         self.eos_id: int = index["eos_id"]
         self.dtype: np.dtype[Any] = np.dtype(index["dtype"]).newbyteorder("<")
         self.shards = tuple(StoreShard(**shard) for shard in index["splits"][split])
-        self._maps: dict[Path, NDArray[Any]] = {}
+        self._maps: dict[tuple[int, int], NDArray[Any]] = {}
 
     @classmethod
     def open(cls, folder: Path, split: Split) -> TokenStore:
@@ -186,19 +189,16 @@ class TokenStore:
         Raises: IndexError if the range is not within the shard.
         """
         self._check_range(shard, start, length)
-        tokens, _, _ = self._paths(shard)
-        return self._map(tokens, self.dtype)[start : start + length].astype(np.int64)
+        return self._map(shard, 0, self.dtype)[start : start + length].astype(np.int64)
 
     def ends(self, shard: int) -> NDArray[np.int64]:
         """For each document of a shard, the place after its last token (document boundaries)."""
-        _, ends, _ = self._paths(shard)
-        return self._map(ends, np.dtype("<u8")).astype(np.int64)
+        return self._map(shard, 1, _PLACES).astype(np.int64)
 
     def parts(self, shard: int, start: int, length: int) -> NDArray[np.int64]:
         """How many of the tokens `start` to `start + length` of a shard each of their documents has, in order."""
         self._check_range(shard, start, length)
-        _, path, _ = self._paths(shard)
-        ends = self._map(path, np.dtype("<u8"))
+        ends = self._map(shard, 1, _PLACES)
         first, last = np.searchsorted(ends, [start, start + length - 1], side="right").tolist()
         inner = ends[first:last].astype(np.int64)
         return np.diff(inner, prepend=start, append=start + length)
@@ -211,8 +211,8 @@ class TokenStore:
         self._check_range(shard, start, length)
         if length == 0:
             return []
-        _, ends_path, documents_path = self._paths(shard)
-        ends = self._map(ends_path, np.dtype("<u8"))
+        _, _, documents_path = self._paths(shard)
+        ends = self._map(shard, 1, _PLACES)
         first, last = np.searchsorted(ends, [start, start + length - 1], side="right").tolist()
         facts = map(orjson.loads, islice(read_lines(documents_path), first, last + 1))
         begin = int(ends[first - 1]) if first else 0
@@ -233,8 +233,11 @@ class TokenStore:
                 f"tokens {start} to {start + length} asked of shard {found.stem}, which has {found.num_tokens}"
             )
 
-    def _map(self, path: Path, dtype: np.dtype[Any]) -> NDArray[Any]:
-        if path not in self._maps:
+    def _map(self, shard: int, file: int, dtype: np.dtype[Any]) -> NDArray[Any]:
+        """A file of a shard, by its place in `shard_paths`."""
+        found = self._maps.get((shard, file))
+        if found is None:
             # An empty file cannot be mapped; a written shard holds at least one end token.
-            self._maps[path] = np.memmap(path, dtype=dtype, mode="r")
-        return self._maps[path]
+            mapped = np.memmap(self._paths(shard)[file], dtype=dtype, mode="r")
+            found = self._maps[shard, file] = mapped.view(np.ndarray)  # whose slices cost less
+        return found

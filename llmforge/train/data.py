@@ -16,6 +16,8 @@ from llmforge.tokenize.token_store import DocumentSpan, TokenStore
 from llmforge.train.order import Permutation, SampleOrder, SourceShare
 from llmforge.train.plan import BatchShape, source_weights
 
+_DRAWN_AHEAD = 4096
+
 NOTHING_DRAWN = hash_bytes(b"")
 """The data hash before the first sample."""
 
@@ -50,6 +52,7 @@ class TrainingData:
             SourceShare(rows.stream.name, rows.num_rows, weights.get(rows.stream.name, 1.0)) for rows in self.sources
         )
         self.order = SampleOrder(self.shares, derive_seed(seed, "train", "order"))
+        self._drawn = (0, 0, (np.zeros(0, np.int64), np.zeros(0, np.int64)))
         if self.order.epoch_samples == 0:
             raise InputError(
                 f"the training split holds {store.num_tokens:,} tokens, and no source fills a window of {context + 1} "
@@ -59,21 +62,38 @@ class TrainingData:
 
     def rows(self, indices: NDArray[np.int64]) -> list[Row]:
         """The rows of these samples."""
-        return [rows.row(number) for rows, number in self._draw(indices)]
+        return [rows.row(number, with_documents=self._document_mask) for rows, number in self._draw(indices)]
 
     def batch(self, indices: NDArray[np.int64]) -> MicroBatch:
         """The rows of these samples as one batch."""
         rows = self.rows(indices)
+        targets, is_target = np.stack([row.targets for row in rows]), np.stack([row.is_target for row in rows])
+        targets[~is_target] = IGNORE
+        documents = [row.documents for row in rows if row.documents is not None]
         return MicroBatch(
             torch.from_numpy(np.stack([row.tokens for row in rows])),
-            torch.from_numpy(np.stack([np.where(row.is_target, row.targets, IGNORE) for row in rows])),
-            torch.from_numpy(np.stack([row.documents for row in rows])) if self._document_mask else None,
+            torch.from_numpy(targets),
+            torch.from_numpy(np.stack(documents)) if self._document_mask else None,
         )
+
+    def draw_step(self, indices: NDArray[np.int64]) -> None:
+        """Draw the samples of a step, neighbours in the global order, with those that follow: many cost little more."""
+        first, length, _ = self._drawn
+        begin, end = int(indices[0]), int(indices[-1]) + 1
+        if begin < first or end > first + length:
+            ahead = np.arange(begin, max(end, begin + _DRAWN_AHEAD), dtype=np.int64)
+            self._drawn = (begin, len(ahead), self.order.draw(ahead))
+
+    def _places(self, indices: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        first, length, (sources, numbers) = self._drawn
+        here = indices - first
+        if len(here) and 0 <= int(here.min()) and int(here.max()) < length:
+            return sources[here], numbers[here]
+        return self.order.draw(indices)
 
     def hash_after(self, before: str, indices: NDArray[np.int64]) -> str:
         """The running hash of all samples drawn, after these ones."""
-        sources, numbers = self.order.draw(indices)
-        drawn = np.stack([sources, numbers]).astype("<i8").tobytes()
+        drawn = np.stack(self._places(indices)).astype("<i8").tobytes()
         return hash_bytes(bytes.fromhex(before) + drawn)
 
     def pieces(self, index: int) -> tuple[SourceStream, list[Piece]]:
@@ -92,7 +112,7 @@ class TrainingData:
 
     def _draw(self, indices: NDArray[np.int64]) -> list[tuple[Rows, int]]:
         """The source of each sample, and the number of its row there."""
-        sources, numbers = self.order.draw(indices)
+        sources, numbers = self._places(indices)
         return [
             (self.sources[source], number) for source, number in zip(sources.tolist(), numbers.tolist(), strict=True)
         ]
@@ -113,6 +133,7 @@ def open_training_data(settings: Settings, store: TokenStore, context: int) -> T
 
 def micro_batches(data: TrainingData, shape: BatchShape, step: int) -> list[MicroBatch]:
     """The share of this rank of the step that follows `step` earlier ones."""
+    data.draw_step(shape.global_indices(step))
     return [data.batch(indices) for indices in shape.local_indices(step)]
 
 
