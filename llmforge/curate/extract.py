@@ -6,6 +6,8 @@ and is replaced after a number of pages, because the extractor leaks.
 """
 
 import atexit
+import contextlib
+import fcntl
 import os
 import select
 import signal
@@ -25,6 +27,7 @@ from llmforge.curate.html_limits import find_excess
 from llmforge.curate.readers.items import BadItem, RawDocument
 
 MAX_MEMORY_BYTES = 3 << 30
+_PIPE_BYTES = 1 << 20
 _PAGES_OF_A_CHILD = 2000
 _WORKER = Path(__file__).with_name("extract_worker.py")
 _TIME_OR_CRASH = ("extract_timeout", "extract_crash", "extract_memory")
@@ -52,9 +55,9 @@ class Extractor:
 
         Raises: ExtractError with the name of what is wrong with the page; MachineError if no child can be started.
         """
-        if excess := find_excess(html, self._limits):
-            raise ExtractError(excess)
         page = html.encode()
+        if excess := find_excess(html, len(page), self._limits):
+            raise ExtractError(excess)
         answer = self._ask(page)
         if answer.get("error") in _TIME_OR_CRASH:
             self.close()
@@ -108,6 +111,7 @@ class Extractor:
             child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         except OSError as error:
             raise MachineError(f"no process for extraction ({error})", "free memory, or use fewer --workers") from error
+        _widen(child)
         if _read_frame(child) is None:
             child.communicate()
             raise MachineError(
@@ -115,6 +119,14 @@ class Extractor:
                 f"see why: {sys.executable} -c 'import {self._limits.engine}'",
             )
         return child
+
+
+def _widen(child: "subprocess.Popen[bytes]") -> None:
+    """Let a whole page into the pipe at once, where the system can: every 64 kB would cost a change of process."""
+    assert child.stdin is not None
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # over the system's limit for all pipes
+            fcntl.fcntl(child.stdin, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def extract_page(raw: RawDocument, extractor: Extractor) -> RawDocument | BadItem:

@@ -13,14 +13,14 @@ _FLAT = frozenset(
 )
 
 
-def find_excess(html: str, limits: ExtractSection) -> str | None:
+def find_excess(html: str, num_bytes: int, limits: ExtractSection) -> str | None:
     """The limit that a page is over, as the name of an error; None if it is within all of them.
 
     Args:
-        html: the page.
+        html, num_bytes: the page, and its size in UTF-8.
         limits: bytes of UTF-8, tags, and nesting depth (elements).
     """
-    if len(html) > limits.max_html_bytes or len(html.encode()) > limits.max_html_bytes:
+    if num_bytes > limits.max_html_bytes:
         return "html_too_large"
     tags = _TAG.findall(html)
     if len(tags) > limits.max_html_tags:

@@ -29,12 +29,12 @@ LIMITS = ExtractSection(max_html_bytes=10_000, max_html_depth=5, max_html_tags=4
     ],
 )
 def test_a_page_is_within_the_limits_or_over_one(html: str, excess: str | None) -> None:
-    assert find_excess(html, LIMITS) == excess
+    assert find_excess(html, len(html.encode()), LIMITS) == excess
 
 
 @pytest.mark.timeout(20)
 def test_hostile_pages_take_no_time() -> None:
     wide = ExtractSection(max_html_bytes=100_000_000, max_html_tags=100_000_000)
-    assert find_excess("<div>" * 1_000_000, wide) == "html_too_deep"
-    assert find_excess("<" * 5_000_000, wide) is None
-    assert find_excess("<a" + " b=c" * 2_000_000 + ">", wide) is None
+    assert find_excess("<div>" * 1_000_000, 5_000_000, wide) == "html_too_deep"
+    assert find_excess("<" * 5_000_000, 5_000_000, wide) is None
+    assert find_excess("<a" + " b=c" * 2_000_000 + ">", 8_000_003, wide) is None

@@ -25,12 +25,14 @@ class ArchiveForm:
         name: of the error for a file that is none.
         start: what a record's first bytes are.
         next_record: the end of a line before what looks like a record.
+        mark: bytes without which nothing looks so; found much faster. None: there are none.
         declared_size: of a record by its header, the header included (bytes); None if it says none.
     """
 
     name: str
     start: re.Pattern[bytes]
     next_record: re.Pattern[bytes]
+    mark: bytes | None
     declared_size: Callable[[bytearray], int | None]
 
 
@@ -48,11 +50,12 @@ def _size_of_arc(data: bytearray) -> int | None:
     return None if header is None else header.end() + int(header[5])
 
 
-WARC = ArchiveForm("warc", re.compile(rb"WARC/"), re.compile(rb"\r?\n(?=WARC/[01]\.)"), _size_of_warc)
+WARC = ArchiveForm("warc", re.compile(rb"WARC/"), re.compile(rb"\r?\n(?=WARC/[01]\.)"), b"\nWARC/", _size_of_warc)
 ARC = ArchiveForm(
     "arc",
     re.compile(rb"[a-z][a-z0-9+.-]{1,12}:"),
     re.compile(rb"\r?\n(?=[a-z][a-z0-9+.-]{1,12}:[^\r\n]{0,2000} [\d.:a-f]{3,40} \d{14} \S{1,100} -?\d+\r?\n)"),
+    None,
     _size_of_arc,
 )
 

@@ -127,10 +127,17 @@ def _is_followed(buffer: _Buffer, size: int, form: ArchiveForm) -> bool:
         return False
     buffer.fill(size + _GAP_BYTES)
     rest = bytes(buffer.data[size : size + _GAP_BYTES])
-    if rest.startswith(_RECORD_END) and not form.next_record.search(buffer.data, 0, size):
+    if rest.startswith(_RECORD_END) and not _holds_another(buffer.data, size, form):
         return True  # a sound record, whatever comes after it
     rest = rest.lstrip(b"\r\n")
     return not rest or form.start.match(rest) is not None
+
+
+def _holds_another(data: bytearray, size: int, form: ArchiveForm) -> bool:
+    """Whether something within the record looks like the next one."""
+    if form.mark is not None and data.find(form.mark, 0, size) < 0:
+        return False
+    return form.next_record.search(data, 0, size) is not None
 
 
 def _measure(buffer: _Buffer, size: int, max_record_bytes: int, form: ArchiveForm) -> Frame | BadRecord:
