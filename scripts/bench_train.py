@@ -153,11 +153,13 @@ class Plain:
 class Ours:
     """llmforge's engine, order of samples, optimizer and schedule."""
 
-    def __init__(self, train: TrainSection, arch: Architecture, tokens: np.ndarray, num_steps: int) -> None:
+    def __init__(
+        self, train: TrainSection, arch: Architecture, tokens: np.ndarray, num_steps: int, seed: int = 1
+    ) -> None:
         self.train, self.tokens, self.num_steps, self.step_number = train, tokens, num_steps, 0
         self.context, self.world = arch.context, join_world()
         self.rows = train.global_batch_tokens // arch.context
-        self.order = Permutation((len(tokens) - 1) // arch.context, seed=1)
+        self.order = Permutation((len(tokens) - 1) // arch.context, seed=seed)
         precision = train.precision
         if precision == "auto":
             micro = train.micro_batch_sequences
@@ -165,7 +167,7 @@ class Ours:
         self.precision = precision
         self.strategy: Strategy = create_strategy(train, precision=precision, world=self.world)
         build = build_optimizer(train.optimizer, bf16=precision == "bf16")
-        self.strategy.prepare(lambda: Transformer(arch), build, seed=1)
+        self.strategy.prepare(lambda: Transformer(arch), build, seed=seed)
 
     def step(self) -> float:
         """One optimizer step; returns its loss."""
@@ -243,7 +245,7 @@ def compare_time_to_loss(
     plain = Plain(size, train, vocab_size)
     assert settings.train.tokens != "auto"
     num_steps = -(-settings.train.tokens // settings.train.global_batch_tokens)
-    ours = Ours(settings.train, resolve_architecture(settings.model, vocab_size), train, num_steps)
+    ours = Ours(settings.train, resolve_architecture(settings.model, vocab_size), train, num_steps, settings.run.seed)
     plain_s = ours_s = 0.0
     for turn in range(TURNS):
         plain_s += seconds_of(plain.step, share(plain_steps, turn))
