@@ -39,7 +39,7 @@ def test_a_large_config_passes_a_dry_run_and_fits(name: str, tmp_path: Path) -> 
     millions, processes = LARGE[name]
     assert round(count_parameters(resolve_model(settings)).total / 1e6) == pytest.approx(millions, rel=0.005)
     lines = plan_training(settings)
-    assert any(f" on {processes} processes" in line for line in lines)
+    assert any(f" on {processes} process" in line for line in lines)
     assert any("; fits the device's" in line for line in lines)
     assert not any("DOES NOT FIT" in line for line in lines)
     assert any(" steps, " in line for line in lines)

@@ -192,11 +192,12 @@ def test_rules_cut_words_as_a_linguist_would(text: str, expected: str) -> None:
 @pytest.mark.parametrize("run", ["a1.1.", "a-1", "n't", "a@", "http://)", "o'c", "x.", "1e5"])
 def test_rules_take_time_in_proportion_to_a_run_without_blanks(run: str) -> None:
     seconds = []
-    for repeats in (1_000, 10_000):
+    for repeats in (1_000, 30_000):
         begun = time.process_time()
         pieces("word_rule", run * repeats)
         seconds.append(time.process_time() - begun)
-    assert seconds[1] < 40 * seconds[0] + 0.2  # 100 times as long where every word looks at all that follows
+    # 900 times as long where every word looks at all that follows; on a busy machine, 30 times can look like 100.
+    assert seconds[1] < 250 * seconds[0] + 0.5
 
 
 def test_spaces_and_punctuation_cut_words() -> None:
