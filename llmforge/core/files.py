@@ -22,10 +22,14 @@ def to_json(value: object, *, indent: bool = False) -> bytes:
 
 
 @contextmanager
-def atomic_writer(path: Path) -> Iterator[BinaryIO]:
+def atomic_writer(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Open `path` for writing so that it appears complete and durable, or not at all.
 
     The bytes go to a temporary name (unique to this process), are fsynced, and take the final name last.
+
+    Args:
+        path: the file.
+        durable: False leaves it to the caller to make the file durable, by `sync_file`.
 
     Raises: MachineError if the disk is full or the folder is not writable.
     """
@@ -35,7 +39,8 @@ def atomic_writer(path: Path) -> Iterator[BinaryIO]:
         with open(temporary, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -72,9 +77,24 @@ def read_json(path: Path) -> dict:  # type: ignore[type-arg]
     return value
 
 
+def sync_file(path: Path) -> None:
+    """Make what was written to a file durable.
+
+    Raises: MachineError if the disk is full or fails.
+    """
+    try:
+        _sync(path)
+    except OSError as error:
+        raise explain_os_error(error, path) from error
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` durable."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -6,6 +6,7 @@ output: `{"text": ...}` or `{"error": ...}`. A page that takes too much CPU time
 """
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -19,6 +20,7 @@ from functools import partial
 from typing import Any, BinaryIO
 
 _PARENT_EVERY_S = 1.0
+_OBJECTS_OF_A_COLLECTION = 100_000
 
 
 def main() -> None:
@@ -30,6 +32,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not get between the answers
     extract = _load_engine(sys.argv[1])
+    _collect_rarely()
     with contextlib.suppress(ValueError, OSError):  # macOS knows no limit on address space
         resource.setrlimit(resource.RLIMIT_AS, (max_memory_bytes, max_memory_bytes))
     _write_frame(answers, {"ready": max_cpu_s})
@@ -54,7 +57,29 @@ def _load_engine(name: str) -> Callable[[str], str | None]:
         return partial(extract_plain_text, main_content=True, alt_texts=False)
     from trafilatura import extract
 
+    _spare_lookups()
     return partial(extract, include_comments=False, deduplicate=False)
+
+
+def _spare_lookups() -> None:
+    """Let lxml make all elements of one class, in C: by default it asks a Python function for the class of each.
+
+    The other classes are for forms and labels, which nothing here reads.
+    """
+    from lxml import etree, html
+    from trafilatura.utils import HTML_PARSER
+
+    lookup = etree.ElementDefaultClassLookup(
+        element=html.HtmlElement, comment=html.HtmlComment, pi=html.HtmlProcessingInstruction, entity=html.HtmlEntity
+    )
+    for parser in (HTML_PARSER, html.html_parser):
+        parser.set_element_class_lookup(lookup)
+
+
+def _collect_rarely() -> None:
+    """Keep what was imported out of garbage collections, and have few: nearly all of a page goes without them."""
+    gc.freeze()
+    gc.set_threshold(_OBJECTS_OF_A_COLLECTION)
 
 
 def _read_frame(stream: BinaryIO) -> bytes | None:

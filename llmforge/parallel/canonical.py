@@ -8,25 +8,28 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import save
 from torch import Tensor
 
-from llmforge.core.files import write_bytes
 from llmforge.model.saved import WEIGHTS, open_tensors
-from llmforge.parallel.tensor_file import read_optimizer_keys
+from llmforge.parallel.tensor_file import Form, read_optimizer_keys, write_tensors
 
 OPTIMIZER = "optimizer.safetensors"
 
 
 def save_weights(folder: Path, weights: Iterable[tuple[str, Tensor]]) -> None:
-    """Write full weights, whole or not at all; while it writes, they are in memory twice."""
-    write_bytes(folder / WEIGHTS, save({name: tensor.cpu().contiguous() for name, tensor in weights}))
+    """Write full weights, whole or not at all."""
+    _save(folder / WEIGHTS, weights, {})
 
 
 def save_states(folder: Path, optimizer_name: str, states: Iterable[tuple[str, Tensor]]) -> None:
     """Write full state tensors, named "<parameter>/<state>", of an optimizer that is known by its class's name."""
-    tensors = {name: tensor.cpu().contiguous() for name, tensor in states}
-    write_bytes(folder / OPTIMIZER, save(tensors, metadata={"optimizer": optimizer_name}))
+    _save(folder / OPTIMIZER, states, {"optimizer": optimizer_name})
+
+
+def _save(path: Path, tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[str, str]) -> None:
+    held = dict(tensors)
+    forms: dict[str, Form] = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in held.items()}
+    write_tensors(path, forms, held.items(), metadata)
 
 
 def read_states(

@@ -31,7 +31,7 @@ Form = tuple[torch.dtype, tuple[int, ...]]
 def write_tensors(
     path: Path, forms: Mapping[str, Form], tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[str, str]
 ) -> None:
-    """Write tensors in the order in which they come, whole or not at all.
+    """Write tensors in the order in which they come, whole or not at all; whoever publishes the file makes it durable.
 
     Args:
         path: the file.
@@ -40,7 +40,7 @@ def write_tensors(
         metadata: words about them.
     """
     header = _header(forms, metadata)
-    with atomic_writer(path) as file:
+    with atomic_writer(path, durable=False) as file:
         file.write(struct.pack("<Q", len(header)) + header)
         for (expected, (dtype, shape)), (name, tensor) in zip(forms.items(), tensors, strict=True):
             assert (name, tensor.dtype, tuple(tensor.shape)) == (expected, dtype, shape), name

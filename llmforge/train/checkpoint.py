@@ -1,5 +1,8 @@
 """Checkpoints: written beside, committed by a rename, proven before an older one goes, and never overwritten.
 
+Training waits while the tensors are written, and no longer: a thread makes the files durable, hashes, commits and
+proves them beside the steps that follow. Until it has, the checkpoint does not exist.
+
 checkpoints/step-00001000.partial/   being written
 checkpoints/step-00001000/           whole: manifest.json was written last
 checkpoints/step-00001000.damaged/   found damaged on resume; goes when a newer one is proven
@@ -9,8 +12,10 @@ checkpoints/latest                   the newest name: a hint for people, never r
 import shutil
 import time
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import torch
@@ -20,7 +25,7 @@ from llmforge.arch.architecture import Architecture
 from llmforge.config.train import CheckpointSection
 from llmforge.core import log
 from llmforge.core.errors import DivergedError, InputError, MachineError
-from llmforge.core.files import free_bytes, read_json, rename_durably, sync_folder, write_bytes, write_json
+from llmforge.core.files import free_bytes, read_json, rename_durably, sync_file, sync_folder, write_bytes, write_json
 from llmforge.core.hashing import hash_file
 from llmforge.model.saved import MANIFEST, SCHEMA, STATE, WEIGHTS, checkpoints, verify_checkpoint
 from llmforge.parallel.process_group import World
@@ -72,17 +77,27 @@ class Checkpoints:
         self._folder, self._arch, self._facts, self._section = folder, arch, facts, section
         self._world = world
         self._cost_told = False
+        self._publisher = ThreadPoolExecutor(max_workers=1, thread_name_prefix="checkpoint")
+        self._publishing: Future[Position] | None = None
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._publisher.shutdown()  # what is begun comes to its end, whatever has ended the training
 
     @property
     def _writes(self) -> bool:
         return self._world.rank == 0
 
-    def save(self, position: Position, strategy: Strategy) -> Path:
-        """Write a checkpoint; all ranks call it. Older ones go after this one is proven.
+    def save(self, position: Position, strategy: Strategy) -> None:
+        """Write a checkpoint, and have it published beside what follows; all ranks call it, after `settle`.
 
-        Returns: the checkpoint's folder.
-        Raises: MachineError if the disk is full; DivergedError if a weight is not finite. Earlier checkpoints stay.
+        Raises: MachineError if the disk is full. Earlier checkpoints stay.
         """
+        assert self._publishing is None, "settle() comes before save()"
         final = self._folder / f"step-{position.step:08d}"
         partial = final.with_name(f"{final.name}.partial")
         start_s = time.monotonic()
@@ -92,21 +107,44 @@ class Checkpoints:
         from_first_rank(0, self._world)  # nobody writes before the folder is there
         strategy.save(partial)
         if self._writes:
-            self._commit(partial, final, position)
-            self._purge(final)
-            self._tell_cost(final, time.monotonic() - start_s)
-        from_first_rank(0, self._world)  # nobody goes on before it is proven
-        return final
+            waited_s = time.monotonic() - start_s
+            self._publishing = self._publisher.submit(self._publish, partial, final, position, waited_s)
 
-    def _tell_cost(self, folder: Path, seconds: float) -> None:
+    def settle(self, *, wait: bool) -> Position | None:
+        """What has been published since the last call, on the rank that writes; older ones went after it was proven.
+
+        Args:
+            wait: for the one that is being published, if there is one.
+
+        Raises: DivergedError if a weight was not finite; MachineError if the disk failed. Earlier checkpoints stay.
+        """
+        publishing = self._publishing
+        if publishing is None or not (wait or publishing.done()):
+            return None
+        self._publishing = None
+        return publishing.result()
+
+    def _publish(self, partial: Path, final: Path, position: Position, waited_s: float) -> Position:
+        start_s = time.monotonic()
+        self._commit(partial, final, position)
+        self._purge(final)
+        self._tell_cost(final, waited_s, time.monotonic() - start_s)
+        return position
+
+    def _tell_cost(self, folder: Path, waited_s: float, published_s: float) -> None:
         """Say, once a session, what a checkpoint costs."""
         if not self._cost_told:
             size = sum(path.stat().st_size for path in folder.iterdir())
-            log.say(f"train: a checkpoint takes {seconds:.2f} s and {size / 1e6:,.1f} MB, proven by reading it back")
+            log.say(
+                f"train: a checkpoint takes {size / 1e6:,.1f} MB and {waited_s:.2f} s of training; hashed and proven by "
+                f"reading it back in {published_s:.2f} s beside it"
+            )
         self._cost_told = True
 
     def _commit(self, partial: Path, final: Path, position: Position) -> None:
         check_finite(partial / WEIGHTS)
+        for path in partial.iterdir():
+            sync_file(path)
         write_json(partial / STATE, {**asdict(position), "architecture": asdict(self._arch), **self._facts})
         files = {path.name: _describe(path) for path in sorted(partial.iterdir())}
         write_json(partial / MANIFEST, {"schema": SCHEMA, "step": position.step, "files": files})
@@ -126,6 +164,8 @@ class Checkpoints:
 
     def find(self, ledger: Ledger, *, start_over: bool = False) -> Path | None:
         """The checkpoint to go on from: the newest whole one, chosen by rank 0; None if there never was one.
+
+        Nothing is being published at that time: `settle` comes before it.
 
         A damaged one that is newer is told loudly, entered in the ledger and set aside.
 

@@ -65,7 +65,8 @@ def run_steps(training: Training, position: Position) -> Position:
     num_steps, every = training.horizon.num_steps, training.settings.train
     pace, saved_step = _Pace(), position.step
     total = num_steps * every.global_batch_tokens
-    with progress("train", total) as shown, Watchdog(every.hang_timeout_s, training.world, training.status) as watchdog:
+    watched = Watchdog(every.hang_timeout_s, training.world, training.status)
+    with progress("train", total) as shown, watched as watchdog, training.checkpoints:
         while position.step < num_steps:
             watchdog.alive(f"after step {position.step:,}")
             if training.stop.agreed():
@@ -85,10 +86,12 @@ def run_steps(training: Training, position: Position) -> Position:
                 measured = validate(training.strategy, training.validation, training.shape, num_tokens)
             if logs:
                 _log(training, taken, measured, pace.mean_s(), shown)
+            settle(training, wait=False)
             if last or position.step % every.checkpoint.every_steps == 0:
                 watchdog.alive(f"saving step {step:,}")
                 save(training, position)
                 saved_step = position.step
+        settle(training, wait=True)
     return position
 
 
@@ -153,6 +156,7 @@ def _pass_over(training: Training, reached: Position, spike: str) -> None:
     training.strategy.discard()
     found = None
     if training.settings.train.spikes.policy == "rollback":
+        settle(training, wait=True)
         found = training.checkpoints.find(training.ledger)
     if found is not None:
         training.strategy.load(found)
@@ -164,16 +168,24 @@ def _pass_over(training: Training, reached: Position, spike: str) -> None:
 
 
 def save(training: Training, position: Position) -> None:
-    """Publish a checkpoint; the metrics up to it are made durable first."""
+    """Write a checkpoint, once the one before is published; the metrics up to it are made durable first."""
+    settle(training, wait=True)
     if training.metrics is not None:
         training.metrics.sync()
     training.checkpoints.save(position, training.strategy)
-    training.after_save(position)
+
+
+def settle(training: Training, *, wait: bool) -> None:
+    """Do what follows on the checkpoint that was published, if one was; `wait` for the one in progress."""
+    published = training.checkpoints.settle(wait=wait)
+    if published is not None:
+        training.after_save(published)
 
 
 def _save_and_stop(training: Training, position: Position, saved_step: int) -> Preempted:
     if position.step != saved_step:
         save(training, position)
+    settle(training, wait=True)
     return Preempted(
         f"stopped on request after step {position.step:,} of {training.horizon.num_steps:,}; the state is saved",
         "the same command goes on from there",
