@@ -83,10 +83,13 @@ def test_a_state_that_is_not_finite_is_told_and_leaves_the_one_before(
 
 
 def test_what_is_begun_is_published_when_training_ends_in_an_error(strategy: TorchNative, tmp_path: Path) -> None:
-    opened = Checkpoints(tmp_path / "checkpoints", ARCH, {"fingerprint": "f"}, CheckpointSection(), join_world())
-    with pytest.raises(DivergedError), opened:
-        opened.save(Position(step=1), strategy)
-        raise DivergedError("loss is not finite")
+    def train() -> None:
+        with Checkpoints(tmp_path / "checkpoints", ARCH, {}, CheckpointSection(), join_world()) as opened:
+            opened.save(Position(step=1), strategy)
+            raise DivergedError("loss is not finite")
+
+    with pytest.raises(DivergedError):
+        train()
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000001"]
 
 

@@ -170,4 +170,4 @@ def test_the_cost_of_a_checkpoint_is_told_once(folder: Path, caplog: pytest.LogC
     train(make_settings(folder, checkpoint={"every_steps": 6}))
     told = [line for line in caplog.messages if "a checkpoint takes" in line]
     assert len(told) == 1
-    assert told[0].startswith("train: a checkpoint takes 0.4 MB and ")
+    assert told[0].startswith("train: a checkpoint takes 0.4 MB and holds training up for ")
