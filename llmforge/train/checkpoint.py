@@ -136,8 +136,8 @@ class Checkpoints:
         if not self._cost_told:
             size = sum(path.stat().st_size for path in folder.iterdir())
             log.say(
-                f"train: a checkpoint takes {size / 1e6:,.1f} MB and holds training up for {waited_s:.2f} s; it is hashed "
-                f"and proven by reading it back in {published_s:.2f} s beside it"
+                f"train: a checkpoint takes {size / 1e6:,.1f} MB and holds training up for {waited_s:.2f} s; "
+                f"it is hashed and proven by reading it back in {published_s:.2f} s beside it"
             )
         self._cost_told = True
 
