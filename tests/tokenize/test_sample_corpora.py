@@ -61,6 +61,8 @@ def test_sentencepiece_agrees_on_every_line(texts: dict[str, list[str]], tmp_pat
 
 @pytest.mark.parametrize("algorithm", get_args(Algorithm))
 def test_transformers_gives_the_same_ids(texts: dict[str, list[str]], tmp_path: Path, algorithm: str) -> None:
+    """Byte-level BPE on all 66 million characters, the other kinds on the beginning of each of 25,750 documents."""
+    chars = None if algorithm == "bpe" else 5_000
     transformers = pytest.importorskip("transformers")
     settings = TokenizeSection(vocab_size=8000).model_copy(update={"algorithm": algorithm})
     ours = Tokenizer(train(settings, sample(texts)), EOS_TOKEN)
@@ -69,7 +71,7 @@ def test_transformers_gives_the_same_ids(texts: dict[str, list[str]], tmp_path: 
     assert theirs.is_fast
     for name, documents in texts.items():
         for document in documents:
-            pieces = slice_text(document, 100_000)
+            pieces = slice_text(document[:chars], 100_000)
             found = theirs(pieces, add_special_tokens=False, split_special_tokens=True)["input_ids"]
             for expected, ids in zip(ours.encode_batch(pieces), found, strict=True):
                 assert expected.tolist() == ids, name
