@@ -1,12 +1,12 @@
 """Times training on a text of your own, against a plain PyTorch loop in nanoGPT's manner, both in this one process.
 
-    python scripts/bench_train.py TEXT [--threads 2] [--steps 10]
+    python scripts/bench_train.py TEXT [--threads 2] [--steps 30]
     python scripts/bench_train.py TEXT --time-to-loss 1.88 --config configs/shakespeare.yaml [--set KEY=VALUE]
 
 TEXT is read as characters; its first 90 % train and the rest validates, as nanoGPT splits it. The first form prints
-tokens per second of both sides at two sizes: the same layers, width, heads, context and batch; steps of both sides
-alternate, so that a machine that is busy with something else slows both. Neither has biases, as nanoGPT has none; GELU
-is exact there, and of the tanh form here, which takes torch longer. llmforge runs as it is and compiled, which
+tokens per second of both sides at nanoGPT's two sizes, with the same model and batch: the median step. The sides take
+turns of ten steps, so that a machine that is busy with something else slows both, and each has its own data in the
+processor's caches, as in a training; the first step of a turn is left out. llmforge runs as it is and compiled, which
 `train.compile: auto` takes in trainings of ten minutes and more where it pays. The second form trains nanoGPT's CPU
 configuration (4 layers, width 128, context 64, 2,000 iterations) and the model of the config, in turns, and prints how
 long each took and the loss over the whole validation split; evaluation is not timed. With fewer --plain-steps, the time
@@ -18,7 +18,7 @@ import math
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -42,7 +42,7 @@ from llmforge.train.optimizers import build_optimizer
 from llmforge.train.order import Permutation
 from llmforge.train.schedules import learning_rate
 
-EVAL_ROWS, TURNS, PLAIN_STEPS = 64, 20, 2000
+EVAL_ROWS, TURNS, PLAIN_STEPS, TURN_STEPS = 64, 20, 2000, 10
 
 
 @dataclass(frozen=True)
@@ -193,7 +193,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("text", type=Path)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=10)
+    parser.add_argument("--steps", type=int, default=30, help="of each side, in turns of ten")
     parser.add_argument("--time-to-loss", type=float)
     parser.add_argument("--config", type=Path, help="model and train sections for --time-to-loss")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="instead of the config's value")
@@ -217,21 +217,23 @@ def main() -> None:
 
 
 def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, steps: int) -> None:
-    """Median step of each side; their steps alternate."""
-    model = ModelSection(preset="gpt2", layers=size.layers, dim=size.dim, heads=size.heads, context=size.context)
+    """Median step of each side; they take turns."""
+    sizes = {"layers": size.layers, "dim": size.dim, "heads": size.heads, "context": size.context}
+    model = ModelSection.model_validate({"preset": "nanogpt-char", **sizes})
     section = TrainSection(global_batch_tokens=size.batch * size.context, micro_batch_sequences=size.batch)
-    arch = replace(resolve_architecture(model, vocab_size), bias=False, norm="layernorm_no_bias")
+    arch = resolve_architecture(model, vocab_size)
     ours = Ours(section, arch, train, 2000)
     faster = section.model_copy(update={"compile": True, "precision": ours.precision})
     plain, compiled = Plain(size, train, vocab_size), Ours(faster, arch, train, 2000)
     sides = {"plain": plain.step, "llmforge": ours.step, "llmforge, compiled": compiled.step}
-    times = {side: [seconds(step)] for side, step in sides.items()}
-    for _ in range(steps + 2):
+    first_s = {side: seconds(step) for side, step in sides.items()}
+    times: dict[str, list[float]] = {side: [] for side in sides}
+    for _ in range(-(-steps // TURN_STEPS)):
         for side, step in sides.items():
-            times[side].append(seconds(step))
-    medians = {side: median(found[3:]) for side, found in times.items()}
+            times[side] += [seconds(step) for _ in range(TURN_STEPS)][1:]
+    medians = {side: median(found) for side, found in times.items()}
     for side, step_s in medians.items():
-        first = f"; its first step {times[side][0]:.0f} s" if side.endswith("compiled") else ""
+        first = f"; its first step {first_s[side]:.0f} s" if side.endswith("compiled") else ""
         speed, ratio = size.batch * size.context / step_s, medians["plain"] / step_s
         how = "fp32" if side == "plain" else ours.precision
         print(f"{name}: {side} {speed:,.0f} tokens/s ({how}); ratio {ratio:.2f}{first}")

@@ -13,7 +13,7 @@ class Architecture:
         vocab_size: rows of the embedding, padding included (count).
         positions: how order enters; "learned" has a table of `context` rows.
         norm: "layernorm" has scale and bias, "layernorm_no_bias" and "rmsnorm" have a scale only.
-        activation: "gelu_tanh" is the form of GPT-2's code; "swiglu" has three matrices instead of two.
+        activation: "gelu" is exact, "gelu_tanh" the form of GPT-2's code; "swiglu" has three matrices instead of two.
         bias: whether linear layers have biases (the head never has).
         parallel_block: attention and feed-forward side by side on one norm (PaLM) instead of one after the other.
         embedding_norm: a norm directly after the embedding (BLOOM).
@@ -36,7 +36,7 @@ class Architecture:
     positions: Literal["learned", "rotary", "alibi"]
     norm: Literal["layernorm", "layernorm_no_bias", "rmsnorm"]
     norm_eps: float
-    activation: Literal["gelu_tanh", "swiglu"]
+    activation: Literal["gelu", "gelu_tanh", "swiglu"]
     bias: bool
     parallel_block: bool
     embedding_norm: bool

@@ -2,7 +2,7 @@
 
 Sizes follow the papers' tables: GPT-2 (Radford et al. 2019, table 2), GPT-3 (Brown et al. 2020, table 2.1), Llama 2
 (Touvron et al. 2023, with the feed-forward widths of the released weights), PaLM (Chowdhery et al. 2022, table 1) and
-BLOOM (Scao et al. 2022, table 3, and the released smaller models).
+BLOOM (Scao et al. 2022, table 3, and the released smaller models). nanoGPT's two are those of its README.
 """
 
 import difflib
@@ -36,6 +36,12 @@ def _gpt2(layers: int, dim: int, heads: int, context: int = 1024) -> Architectur
         embedding_norm=False,
         tied=True,
     )
+
+
+def _nanogpt(layers: int, dim: int, heads: int, context: int) -> Architecture:
+    """GPT-2 as nanoGPT trains it on characters: no biases, and the exact GELU."""
+    base = replace(_gpt2(layers, dim, heads, context), vocab_size=65)
+    return replace(base, norm="layernorm_no_bias", activation="gelu", bias=False)
 
 
 def _gpt3(layers: int, dim: int, heads: int, context: int = 2048, band_tokens: int = _GPT3_BAND_TOKENS) -> Architecture:
@@ -90,6 +96,8 @@ PRESETS: dict[str, Architecture] = {
     "gpt2-nano": _gpt2(2, 64, 4, 64),
     "gpt2-tiny": _gpt2(4, 128, 4, 128),
     "gpt2-mini": _gpt2(6, 384, 6, 256),
+    "nanogpt-cpu": _nanogpt(4, 128, 4, 64),
+    "nanogpt-char": _nanogpt(6, 384, 6, 256),
     "gpt3-125m": _gpt3(12, 768, 12),
     "gpt3-350m": _gpt3(24, 1024, 16),
     "gpt3-760m": _gpt3(24, 1536, 16),

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-# Scores of all heads are in memory at once; up to here they stay in a processor's cache for the most part.
-_MAX_MATRIX_KEYS = 1024
+MAX_MATRIX_KEYS = 1024
+"""Scores of all heads are in memory at once; up to here they stay in a processor's cache for the most part."""
 
 
 def attend(q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, bias: Tensor | None, dropout_p: float) -> Tensor:
@@ -41,7 +41,7 @@ def attend(q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, bias: Tensor | None, 
 
 
 def _wants_matrices(q_BHTD: Tensor, k_BKSD: Tensor) -> bool:
-    whole = q_BHTD.shape[2] == k_BKSD.shape[2] <= _MAX_MATRIX_KEYS
+    whole = q_BHTD.shape[2] == k_BKSD.shape[2] <= MAX_MATRIX_KEYS
     return whole and q_BHTD.device.type == "cpu" and q_BHTD.dtype == torch.bfloat16
 
 

@@ -4,14 +4,16 @@ Shapes: B batch, T positions of this pass, S positions that keys stand at, C mod
 heads, D head size, F feed-forward width, V tokens of the vocabulary.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmforge.arch.architecture import Architecture
-from llmforge.model.attention_scores import attend
+from llmforge.model.attention_scores import MAX_MATRIX_KEYS, attend
 from llmforge.model.cache import KeyValueCache
 from llmforge.model.loss import CrossEntropy, cross_entropy_sum, token_loss_sum
 from llmforge.model.positions import attention_bias, places_in_documents, rotary_angles, rotate
@@ -43,6 +45,13 @@ def _for_products(x: Tensor) -> Tensor:
     return x.to(torch.get_autocast_dtype(device)) if torch.is_autocast_enabled(device) else x
 
 
+def _are_plain(linears: Sequence[nn.Linear]) -> bool:
+    """Whether training may read weights past their layers: these are of the usual kind, and no hook fetches them."""
+    return torch.is_grad_enabled() and all(
+        type(linear) is nn.Linear and not (linear._forward_pre_hooks or linear._forward_hooks) for linear in linears
+    )
+
+
 class Attention(nn.Module):
     """Causal self-attention; several query heads may share a key and value head."""
 
@@ -56,8 +65,7 @@ class Attention(nn.Module):
 
     def forward(self, x_BTC: Tensor, order: Order, cache: KeyValueCache | None) -> Tensor:
         """Mix each position with those before it."""
-        x_BTC = _for_products(x_BTC)
-        q_BHTD, k_BKSD, v_BKSD = (self._by_head(linear(x_BTC)) for linear in (self.q, self.k, self.v))
+        q_BHTD, k_BKSD, v_BKSD = (self._by_head(part) for part in self._project(_for_products(x_BTC)))
         if order.angles_TR is not None:
             q_BHTD, k_BKSD = rotate(q_BHTD, order.angles_TR), rotate(k_BKSD, order.angles_TR)
         if cache is not None:
@@ -68,24 +76,39 @@ class Attention(nn.Module):
         out_BTC: Tensor = self.out(mixed_BHTD.transpose(1, 2).flatten(2))
         return out_BTC
 
+    def _project(self, x_BTC: Tensor) -> Sequence[Tensor]:
+        """Queries, keys and values; in bf16 on a CPU by one product, where each costs more to begin than to compute.
+
+        For long sequences by three: the library's attention would keep all of the one result for the values' sake.
+        """
+        linears = (self.q, self.k, self.v)
+        short = x_BTC.device.type == "cpu" and x_BTC.dtype == torch.bfloat16 and x_BTC.shape[1] <= MAX_MATRIX_KEYS
+        if not (short and _are_plain(linears)):
+            return [linear(x_BTC) for linear in linears]
+        weight = torch.cat([linear.weight for linear in linears])
+        bias = torch.cat([linear.bias for linear in linears]) if self.arch.bias else None
+        widths = [linear.out_features for linear in linears]
+        return torch.split(F.linear(x_BTC, weight, bias), widths, dim=-1)
+
     def _by_head(self, x_BTC: Tensor) -> Tensor:
         return torch.unflatten(x_BTC, -1, (-1, self.arch.head_dim)).transpose(1, 2)
 
 
 class FeedForward(nn.Module):
-    """Two matrices with GELU between (tanh form), or SwiGLU's three."""
+    """Two matrices with GELU between, or SwiGLU's three."""
 
     def __init__(self, arch: Architecture) -> None:
         super().__init__()
         self.up = nn.Linear(arch.dim, arch.ffn_dim, bias=arch.bias)
         self.gate = nn.Linear(arch.dim, arch.ffn_dim, bias=arch.bias) if arch.activation == "swiglu" else None
         self.down = nn.Linear(arch.ffn_dim, arch.dim, bias=arch.bias)
+        self._gelu = partial(F.gelu, approximate="tanh" if arch.activation == "gelu_tanh" else "none")
 
     def forward(self, x_BTC: Tensor) -> Tensor:
         """Transform each position by itself."""
         x_BTC = _for_products(x_BTC)
         up_BTF = self.up(x_BTC)
-        active_BTF = F.gelu(up_BTF, approximate="tanh") if self.gate is None else F.silu(self.gate(x_BTC)) * up_BTF
+        active_BTF = self._gelu(up_BTF) if self.gate is None else F.silu(self.gate(x_BTC)) * up_BTF
         down_BTC: Tensor = self.down(active_BTF)
         return down_BTC
 

@@ -19,7 +19,7 @@ from llmforge.pipeline.records import describe
 from llmforge.train.plan import source_weights
 
 STAGE = "train"
-VERSION = 2
+VERSION = 3
 # Recorded, not fingerprinted: a run goes on under a newer torch, and its states say which one wrote them.
 PACKAGES = ("numpy", "safetensors", "tokenizers", "torch")
 

@@ -80,6 +80,13 @@ def test_count_rounds_to_the_printed_figure(name, printed):
     assert abs(published_rule / 1e6 - millions) < unit
 
 
+@pytest.mark.parametrize(("name", "printed"), [("nanogpt-cpu", "0.80M"), ("nanogpt-char", "10.65M")])
+def test_nanogpt_prints_these_counts_when_it_starts(name, printed):
+    """Its count leaves the table of positions out."""
+    count = count_parameters(preset(name))
+    assert f"{(count.total - count.position_embedding) / 1e6:.2f}M" == printed
+
+
 def test_palm_norm_scales_are_listed_apart():
     count = count_parameters(preset("palm-540b"))
     assert (count.total, count.norms) == (540_356_474_880, 2_193_408)

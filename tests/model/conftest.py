@@ -14,7 +14,9 @@ def build():
     """A model with weights far from their small start, so that every part of it shows in the logits."""
 
     def make(family, vocab_size=101, **sizes):
-        arch = resolve_architecture(ModelSection(preset=f"{family}-nano", **sizes), vocab_size)
+        """The family's nano preset, or the preset of that name."""
+        preset = family if "-" in family else f"{family}-nano"
+        arch = resolve_architecture(ModelSection(preset=preset, **sizes), vocab_size)
         with torch.device("meta"):
             model = Transformer(arch)
         model.to_empty(device="cpu")

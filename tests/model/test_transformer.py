@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from llmforge.model import transformer
 from llmforge.model.loss import IGNORE
 from llmforge.model.positions import alibi_slopes, rotary_angles, rotate
 
@@ -30,6 +31,10 @@ def softmax(x):
 
 def gelu_tanh(x):
     return 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3)))
+
+
+def gelu(x):
+    return 0.5 * x * (1 + np.vectorize(math.erf)(x / math.sqrt(2)))
 
 
 def silu(x):
@@ -78,7 +83,10 @@ def reference_logits(model, tokens):
 
     def feed_forward(prefix, x):
         up = x @ w[f"{prefix}up.weight"].T + w.get(f"{prefix}up.bias", 0)
-        active = silu(x @ w[f"{prefix}gate.weight"].T) * up if arch.activation == "swiglu" else gelu_tanh(up)
+        if arch.activation == "swiglu":
+            active = silu(x @ w[f"{prefix}gate.weight"].T) * up
+        else:
+            active = {"gelu": gelu, "gelu_tanh": gelu_tanh}[arch.activation](up)
         return active @ w[f"{prefix}down.weight"].T + w.get(f"{prefix}down.bias", 0)
 
     x = w["embedding.weight"][tokens]
@@ -100,7 +108,7 @@ def reference_logits(model, tokens):
     return (norm("final_norm", x) @ head.T)[:, : arch.vocab_size - arch.vocab_padding]
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", [*FAMILIES, "nanogpt-cpu"])
 def test_logits_are_those_of_the_written_out_formulas(build, family):
     model = build(family)
     tokens = np.random.default_rng(0).integers(0, 101, 40)
@@ -109,6 +117,27 @@ def test_logits_are_those_of_the_written_out_formulas(build, family):
     expected = reference_logits(model, tokens)
     assert np.abs(expected).max() > 1  # logits that say something
     np.testing.assert_allclose(logits, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("family", ["gpt2", "llama2", "palm"])
+def test_one_product_for_queries_keys_and_values_is_three(build, family, monkeypatch):
+    """In bf16 on a CPU, training takes one product for all of them; outputs and gradients stay what three give."""
+    tokens = torch.randint(101, (3, 40), generator=torch.Generator().manual_seed(1))
+
+    def train():
+        model = build(family).train()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            loss = model(tokens, tokens)
+        loss.backward()
+        return float(loss.detach()), {name: parameter.grad for name, parameter in model.named_parameters()}
+
+    loss, gradients = train()
+    monkeypatch.setattr(transformer, "_are_plain", lambda linears: False)
+    expected_loss, expected = train()
+    assert loss == pytest.approx(expected_loss, rel=1e-3)
+    whole = math.sqrt(sum(float(gradient.square().sum()) for gradient in expected.values()))
+    for name, gradient in expected.items():  # bf16 has 3 digits
+        assert (gradients[name] - gradient).norm() <= 0.02 * gradient.norm() + 1e-4 * whole, name
 
 
 def test_heads_that_are_no_power_of_two_get_every_second_slope_of_the_next_series():
