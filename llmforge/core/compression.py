@@ -1,8 +1,9 @@
 """Reading plain and compressed files (gzip, zstd, bzip2, xz, lz4): damage is found before its bytes are believed.
 
 A compressed file is a row of members (zstd calls them frames, xz and bzip2 streams), each with a checksum behind
-its data: a flipped bit is noticed only after wrong bytes were decoded. So a file is read twice: once to find which
-extents are sound, and once to hand out their bytes, with a `Damage` where an extent is not.
+its data: a flipped bit is noticed only after wrong bytes were decoded. So a member is decoded to its end before a byte
+of it is handed out, with a `Damage` in the place of one that is not sound. What a small one holds is kept meanwhile; a
+large one is decoded twice.
 """
 
 import bz2
@@ -22,6 +23,7 @@ MAX_RATIO = 200
 SAMPLE_BYTES = 200
 _FREE_BYTES = 64 << 20
 _CHUNK_BYTES = 1 << 18
+_HELD_BYTES = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -87,11 +89,15 @@ _LONGEST_MAGIC = max(len(magic) for codec in _CODECS.values() for magic in codec
 
 @dataclass(frozen=True)
 class _Extent:
-    """A run of members, and what is wrong with it; a truncated member is readable as far as it goes."""
+    """One member, or a run of damaged ones, and what is wrong; a truncated member is readable as far as it goes.
+
+    `content` is what a sound member holds, unless that is too much to keep.
+    """
 
     start: int
     end: int
     error: str | None = None
+    content: tuple[bytes, ...] | None = None
 
     @property
     def is_truncated(self) -> bool:
@@ -114,7 +120,9 @@ def read_chunks(path: Path, measures: Counter[str] | None = None) -> Iterator[by
                 yield chunk
             return
         for extent in _find_extents(file, codec, measures):
-            if extent.error is None or extent.is_truncated:
+            if extent.content is not None:
+                yield from extent.content
+            elif extent.error is None or extent.is_truncated:
                 yield from _decode(file, codec, extent)
             if extent.error is not None:
                 # What a truncated member holds was handed out; what is missing from it is no byte of this file.
@@ -123,49 +131,58 @@ def read_chunks(path: Path, measures: Counter[str] | None = None) -> Iterator[by
                 yield Damage(extent.error, start, extent.end - start, file.read(SAMPLE_BYTES))
 
 
-def _find_extents(file: BinaryIO, codec: _Codec, measures: Counter[str] | None) -> list[_Extent]:
-    """Every byte of the file in extents; sound neighbours are joined, and so are damaged ones."""
-    extents: list[_Extent] = []
+def _find_extents(file: BinaryIO, codec: _Codec, measures: Counter[str] | None) -> Iterator[_Extent]:
+    """Every byte of the file in extents: each sound member, and damaged neighbours joined."""
+    damaged: _Extent | None = None
     size, position = file.seek(0, 2), 0
     while position < size:
         extent = _check_member(file, codec, position, size)
-        if measures is not None and extent.error is None and not _has_checksum(file, codec, position):
-            measures["frames_without_checksum"] += 1
-        last = extents[-1] if extents else None
-        if last is not None and (last.error is None) is (extent.error is None):
-            extents[-1] = replace(last, end=extent.end)
-        else:
-            extents.append(extent)
         position = extent.end
-    return extents
+        if extent.error is not None:
+            damaged = replace(damaged, end=extent.end) if damaged else extent
+            continue
+        if measures is not None and not _has_checksum(file, codec, extent.start):
+            measures["frames_without_checksum"] += 1
+        if damaged:
+            yield damaged
+            damaged = None
+        yield extent
+    if damaged:
+        yield damaged
 
 
 def _check_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> _Extent:
-    """Decode one member and throw its content away; a bad one ends where the next one seems to begin."""
+    """Decode one member, and keep its content if it is small; a bad one ends where the next one seems to begin."""
     file.seek(start)
     piece = file.read(codec.piece_bytes)
     if not piece.startswith(codec.magics):
         error = "trailing_garbage" if start else f"not_{codec.name}"
         return _Extent(start, _next_member(file, codec, start, size), error)
     decoder, num_in, num_out = codec.new_decoder(), 0, 0
+    content: list[bytes] = []
     while piece:
         try:
-            num_out += len(decoder.decompress(piece))
+            decoded = decoder.decompress(piece)
         except _DECODING_ERRORS as problem:
             is_checksum = any(word in str(problem) for word in codec.checksum_words)
             error = "crc_mismatch" if is_checksum else f"corrupt_{codec.name}"
             return _Extent(start, _next_member(file, codec, start, size), error)
-        num_in += len(piece)
+        num_in, num_out = num_in + len(piece), num_out + len(decoded)
         if num_out > max(_FREE_BYTES, MAX_RATIO * num_in):
             return _Extent(start, size, "bomb")
+        if num_out <= _HELD_BYTES:
+            content.append(decoded)
+        else:
+            content.clear()
         if decoder.eof:
-            return _Extent(start, start + num_in - len(decoder.unused_data or b""))
+            held = tuple(filter(None, content)) if num_out <= _HELD_BYTES else None
+            return _Extent(start, start + num_in - len(decoder.unused_data or b""), content=held)
         piece = file.read(codec.piece_bytes)
     return _Extent(start, size, f"truncated_{codec.name}")
 
 
 def _decode(file: BinaryIO, codec: _Codec, extent: _Extent) -> Iterator[bytes]:
-    """The content of an extent whose members were checked."""
+    """The content of a member that was checked."""
     decoder, position = codec.new_decoder(), extent.start
     file.seek(position)
     while position < extent.end:
