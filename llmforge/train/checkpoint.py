@@ -87,6 +87,8 @@ class Checkpoints:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._publisher.shutdown()  # what is begun comes to its end, whatever has ended the training
+        if self._publishing is not None and (error := self._publishing.exception()) is not None:
+            log.warn(f"the checkpoint that was being published is lost: {error}")
 
     @property
     def _writes(self) -> bool:

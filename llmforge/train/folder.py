@@ -42,7 +42,8 @@ class TrainFolder:
         """Make room for a new training; of two that stand in its way, the one with a checkpoint stays."""
         if not self.path.exists():
             return
-        if self._old.exists() and not any(self.checkpoints.glob("step-*")):
+        whole = [path for path in self.checkpoints.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
+        if self._old.exists() and not whole:
             shutil.rmtree(self.path)
             return
         shutil.rmtree(self._old, ignore_errors=True)

@@ -17,6 +17,7 @@ from llmforge.core.hashing import derive_seed
 from llmforge.core.progress import Progress, progress
 from llmforge.parallel.process_group import World
 from llmforge.parallel.strategy import StepResult, Strategy
+from llmforge.train.agreement import from_first_rank
 from llmforge.train.checkpoint import Checkpoints, Position
 from llmforge.train.data import TrainingData, ValidationData, micro_batches
 from llmforge.train.faults import FaultInjector
@@ -70,7 +71,7 @@ def run_steps(training: Training, position: Position) -> Position:
         while position.step < num_steps:
             watchdog.alive(f"after step {position.step:,}")
             if training.stop.agreed():
-                raise _save_and_stop(training, position, saved_step)
+                raise _save_and_stop(training, position, saved_step, watchdog)
             step = position.step + 1
             last = step == num_steps
             validates = last or step % every.eval_every_steps == 0
@@ -88,10 +89,9 @@ def run_steps(training: Training, position: Position) -> Position:
                 _log(training, taken, measured, pace.mean_s(), shown)
             settle(training, wait=False)
             if last or position.step % every.checkpoint.every_steps == 0:
-                watchdog.alive(f"saving step {step:,}")
-                save(training, position)
+                save(training, position, watchdog)
                 saved_step = position.step
-        settle(training, wait=True)
+        finish_publishing(training, watchdog)
     return position
 
 
@@ -124,6 +124,8 @@ def take_step(training: Training, position: Position, watch: LayerStatistics | N
     overflow = scale is not None and scale.overflowed(result)
     if not result.finite:
         training.strategy.discard()
+    if not overflow and not result.finite:
+        _let_publish(training)
     if not overflow:
         check_step(result, position.step + 1, training.data, indices, training.ledger)
     spikes = settings.train.spikes
@@ -167,12 +169,19 @@ def _pass_over(training: Training, reached: Position, spike: str) -> None:
         log.warn(f"step {reached.step:,} is {'skipped' if found is None else f'undone back to {found.name}'}: {spike}")
 
 
-def save(training: Training, position: Position) -> None:
+def save(training: Training, position: Position, watchdog: Watchdog) -> None:
     """Write a checkpoint, once the one before is published; the metrics up to it are made durable first."""
-    settle(training, wait=True)
+    finish_publishing(training, watchdog)
+    watchdog.alive(f"saving step {position.step:,}")
     if training.metrics is not None:
         training.metrics.sync()
     training.checkpoints.save(position, training.strategy)
+
+
+def finish_publishing(training: Training, watchdog: Watchdog) -> None:
+    """Wait for the checkpoint that is being published."""
+    watchdog.alive("publishing a checkpoint")
+    settle(training, wait=True)
 
 
 def settle(training: Training, *, wait: bool) -> None:
@@ -182,10 +191,21 @@ def settle(training: Training, *, wait: bool) -> None:
         training.after_save(published)
 
 
-def _save_and_stop(training: Training, position: Position, saved_step: int) -> Preempted:
+def _let_publish(training: Training) -> None:
+    """Before all ranks stop: the checkpoint in progress comes to its end, and what failed there is told first.
+
+    A launcher ends the others soon after one rank is gone.
+    """
+    try:
+        settle(training, wait=True)
+    finally:
+        from_first_rank(0, training.world)
+
+
+def _save_and_stop(training: Training, position: Position, saved_step: int, watchdog: Watchdog) -> Preempted:
     if position.step != saved_step:
-        save(training, position)
-    settle(training, wait=True)
+        save(training, position, watchdog)
+    finish_publishing(training, watchdog)
     return Preempted(
         f"stopped on request after step {position.step:,} of {training.horizon.num_steps:,}; the state is saved",
         "the same command goes on from there",

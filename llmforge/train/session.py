@@ -98,6 +98,8 @@ def _train(session: Session, *, start_over: bool, strict: bool) -> Position:
     shape = batch_shape(settings.train, session.arch.context, strategy.data_rank, strategy.data_world)
     log.say(headline(session, shape))
     checkpoints, position = restore(session, strategy, facts, start_over=start_over)
+    if position.step > 0:
+        after_save(session, position)  # the session before may have ended between publishing and this
     scale = (position.loss_scale or LossScale()) if facts["precision"] == "fp16" else None
     position = replace(position, loss_scale=scale)
     if record is not None:

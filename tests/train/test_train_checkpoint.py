@@ -1,23 +1,27 @@
 """Checkpoints that are published beside the training: absent until proven, and of the moment of saving."""
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from tiny_run import make_settings
 
 from llmforge.arch.presets import resolve_architecture
 from llmforge.config.model import ModelSection
 from llmforge.config.train import CheckpointSection, OptimizerSection
-from llmforge.core.errors import DivergedError
+from llmforge.core.errors import DivergedError, MachineError
 from llmforge.model.saved import WEIGHTS, checkpoints, open_tensors
 from llmforge.model.transformer import Transformer
 from llmforge.parallel.process_group import join_world
 from llmforge.parallel.torch_native import TorchNative
 from llmforge.train import checkpoint
 from llmforge.train.checkpoint import Checkpoints, Position
+from llmforge.train.faults import VARIABLE
 from llmforge.train.optimizers import build_optimizer
+from llmforge.train.stage import train
 
 ARCH = resolve_architecture(ModelSection(preset="gpt2", layers=1, dim=16, heads=2, context=8), 40)
 NAME = "final_norm.weight"
@@ -91,6 +95,39 @@ def test_what_is_begun_is_published_when_training_ends_in_an_error(strategy: Tor
     with pytest.raises(DivergedError):
         train()
     assert [path.name for path in checkpoints(tmp_path)] == ["step-00000001"]
+
+
+def test_a_checkpoint_that_is_lost_when_training_ends_is_told(
+    strategy: TorchNative, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(path: Path) -> str:
+        raise MachineError("the disk is full")
+
+    def train() -> None:
+        with Checkpoints(tmp_path / "checkpoints", ARCH, {}, CheckpointSection(), join_world()) as opened:
+            opened.save(Position(step=1), strategy)
+            raise DivergedError("loss is not finite")
+
+    monkeypatch.setattr(checkpoint, "hash_file", fail)
+    with pytest.raises(DivergedError):
+        train()
+    assert "the checkpoint that was being published is lost: the disk is full" in caplog.text
+
+
+def test_weights_that_are_not_finite_are_told_before_the_loss_they_lead_to(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def find_late(path: Path) -> None:
+        time.sleep(0.5)  # the next step is over by then
+        raise DivergedError("a weight is not finite")
+
+    monkeypatch.setattr(checkpoint, "check_finite", find_late)
+    monkeypatch.setenv(VARIABLE, "nan@step=5")
+    settings = make_settings(folder, checkpoint={"every_steps": 4})
+    with pytest.raises(DivergedError, match="a weight is not finite"):
+        train(settings)
+    ledger = settings.run_folder / "train" / "ledger.jsonl"
+    assert not ledger.exists() or b"diverged" not in ledger.read_bytes()  # no document is blamed
 
 
 def set_weight(strategy: TorchNative, value: float) -> None:

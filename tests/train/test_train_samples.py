@@ -45,3 +45,21 @@ def test_every_checkpoint_writes_and_a_resumed_run_writes_the_same(
     at_checkpoints = [line for line in lines if line["step"] in (4, 8, STEPS)]
     assert at_checkpoints == [orjson.loads(line) for line in samples_of(whole).splitlines()]
     assert {line["step"] for line in lines} - {4, 8, STEPS} == {7}
+
+
+def test_texts_that_a_killed_run_had_not_written_are_written_when_it_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = make_settings(folder, checkpoint=_EVERY)
+    monkeypatch.setenv(VARIABLE, "term@step=5")  # after step 4 was published
+    with pytest.raises(Preempted):
+        train(settings)
+    monkeypatch.delenv(VARIABLE)
+    path = settings.run_folder / "train" / "samples.jsonl"
+    written = path.read_bytes()
+    path.write_bytes(b"")
+    assert samples_of(train(settings)).startswith(b"".join(_of_step(written, 5)))
+
+
+def _of_step(written: bytes, step: int) -> list[bytes]:
+    return [line for line in written.splitlines(keepends=True) if orjson.loads(line)["step"] == step]

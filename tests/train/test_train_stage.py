@@ -15,6 +15,7 @@ from llmforge.tokenize.token_store import TokenStore
 from llmforge.train import checkpoint
 from llmforge.train.checkpoint import check_disk, check_finite
 from llmforge.train.faults import VARIABLE
+from llmforge.train.folder import TrainFolder
 from llmforge.train.metrics import cut_after
 from llmforge.train.stage import TrainOutcome, train
 
@@ -108,6 +109,14 @@ def test_a_training_that_was_set_aside_comes_back_if_no_new_one_began(folder: Pa
     train(settings)
     (folder / "tiny/train").rename(folder / "tiny/train.old")
     assert train(settings).status == "up to date"
+
+
+def test_a_half_written_checkpoint_does_not_take_the_place_of_a_whole_one(tmp_path: Path) -> None:
+    (tmp_path / "train.old/checkpoints/step-00000004").mkdir(parents=True)
+    (tmp_path / "train/checkpoints/step-00000004.partial").mkdir(parents=True)
+    TrainFolder(tmp_path).set_aside()
+    assert (tmp_path / "train.old/checkpoints/step-00000004").is_dir()
+    assert not (tmp_path / "train").exists()
 
 
 def test_what_is_not_finite_stops_the_run_before_the_update(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
