@@ -59,8 +59,10 @@ def arc_record(body: bytes, length: int | None = None) -> bytes:
 
 arc_records = st.sampled_from([arc_record(PAGE), arc_record(PAGE, 10**6), arc_record(PAGE, 3), arc_record(b"")])
 rows = st.lists(st.sampled_from(["Approved", "Rejected", "Submitted", 'Appr"oved']), max_size=9).map(crowd_csv)
+lines = st.lists(st.one_of(good_lines, bad_lines, st.binary(max_size=40)), max_size=9).map(b"".join)
 contents = {
-    "a.jsonl": st.lists(st.one_of(good_lines, bad_lines, st.binary(max_size=40)), max_size=9).map(b"".join),
+    # A source without any text under its key is an error of its own, tested elsewhere.
+    "a.jsonl": st.tuples(good_lines, lines).map(b"".join),
     "b.warc": st.lists(st.one_of(records, st.binary(max_size=40)), max_size=5).map(b"".join),
     "c.csv": rows,
     "d.txt": st.one_of(st.just(PROSE.encode()), st.binary(max_size=60)),
