@@ -22,7 +22,7 @@ Data = Annotated[
 Explain = Annotated[
     str | None,
     typer.Option(
-        "--explain", metavar="FILE_OR_ID", help="One document before every rule; FILE#3 is a file's third document."
+        "--explain", metavar="FILE_OR_ID", help="One document before every rule; FILE#3 is a file's third record."
     ),
 ]
 WhatIf = Annotated[

@@ -36,7 +36,8 @@ def explain(settings: Settings, target: str) -> Explained:
 
     Args:
         settings: of the whole run.
-        target: the id of a document of the run, kept or dropped; or a file, with `#3` for its third document.
+        target: the id of a document of the run, kept or dropped; or a file, for its first document, with `#3` for its
+            third record: what follows the mark is the name that a record has in every output.
     Raises: InputError if there is no such document, or it cannot be read.
     """
     if _ID.fullmatch(target) and not Path(target).exists():
@@ -45,14 +46,15 @@ def explain(settings: Settings, target: str) -> Explained:
         shard = plan_shards(settings.curate, context.inputs)[place]
         items = (item for item in _read(shard, context) if _is_sought(item, target))
     else:
-        context, number = _context_of_file(settings, target)
+        path, _, name = target.partition("#")
+        context = _context_of_file(settings, path)
         shards = plan_shards(context.settings.curate, context.inputs)
         shard = shards[0]
-        every = (item for one in shards for item in _read(one, context) if not _is_merged(item))
-        items = (item for place, item in enumerate(every, 1) if place == number)
+        every = (item for one in shards for item in _read(one, context) if isinstance(item, RawDocument | BadItem))
+        items = (item for place, item in enumerate(every, 1) if not name or _name_in_file(item, place) == name)
     item = next(items, None)
     if item is None:
-        raise InputError(f"{target}: no such document", "name a file, FILE#3 for its third document, or an id")
+        raise InputError(f"{target}: no such document", "name a file, FILE#3 for its third record, or an id")
     if isinstance(item, BadItem):
         record = item.record
         raise InputError(f"{target}: quarantined, {record.error} at byte {record.offset:,}: {record.sample[:80]}")
@@ -65,15 +67,17 @@ def _context(settings: Settings) -> Context:
     return Context(settings.run_folder / "curate.partial", settings, find_inputs(settings.curate))
 
 
-def _context_of_file(settings: Settings, target: str) -> tuple[Context, int]:
-    """The settings with this file as their only source, read as the source that holds it, and the document's number."""
-    path, _, number = target.partition("#")
-    if number and not number.isdigit():
-        raise InputError(f"{target}: {number!r} is no number", "name a document of a file as in FILE#3")
+def _context_of_file(settings: Settings, path: str) -> Context:
+    """The settings with this file as their only source, read as the source that holds it."""
     section = next((one for one in settings.curate.sources if _holds(one, path)), SourceSection(path=path))
     only = section.model_copy(update={"path": path, "limit": None})
     curate = settings.curate.model_copy(update={"sources": (only,)})
-    return _context(settings.model_copy(update={"curate": curate})), int(number or 1)
+    return _context(settings.model_copy(update={"curate": curate}))
+
+
+def _name_in_file(item: RawDocument | BadItem, place: int) -> str:
+    """A record's name in its file; its place where it has none, as bad records and whole files."""
+    return item.locator.partition("#")[2] or str(place)
 
 
 def _holds(section: SourceSection, path: str) -> bool:
@@ -86,10 +90,6 @@ def _read(shard: Shard, context: Context) -> Iterator[Item]:
     for item in read_shard(shard, context, Counter()):
         is_page = isinstance(item, RawDocument) and item.html is not None
         yield extract_page(item, extractor) if is_page else item  # type: ignore[arg-type]
-
-
-def _is_merged(item: Item) -> bool:
-    return not isinstance(item, RawDocument | BadItem)
 
 
 def _is_sought(item: Item, identity: str) -> bool:

@@ -166,10 +166,27 @@ def test_a_document_is_explained_by_file_and_number(result: Result, folder: Path
     assert explain(settings, f"{folder / 'two.jsonl'}#3").text == texts[102]
     with pytest.raises(InputError, match="no such document"):
         explain(settings, f"{folder / 'two.jsonl'}#300")
-    with pytest.raises(InputError, match="'x' is no number"):
+    with pytest.raises(InputError, match="#x: no such document"):
         explain(settings, f"{folder / 'two.jsonl'}#x")
     with pytest.raises(InputError, match="no document 0123"):
         explain(settings, "0123456789abcdef" * 2)
+
+
+def warc_record(kind: str, body: str) -> str:
+    http = f"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n{body}"
+    head = f"WARC/1.0\r\nWARC-Type: {kind}\r\nWARC-Target-URI: http://a/\r\nContent-Type: application/http\r\n"
+    return f"{head}Content-Length: {len(http.encode())}\r\n\r\n{http}\r\n\r\n"
+
+
+def test_a_page_goes_by_the_number_of_its_record(folder: Path, tmp_path: Path) -> None:
+    page = f"<html><body><main><p>{PROSE}</p></main></body></html>"
+    records = [("request", ""), ("response", page)]
+    (tmp_path / "a.warc").write_text("".join(warc_record(*record) for record in records), newline="")
+    explained = explain(settings_of(folder), f"{tmp_path / 'a.warc'}#2")
+    assert explained.raw.locator == "a.warc#2"
+    assert PROSE in explained.text
+    with pytest.raises(InputError, match="#1: no such document"):
+        explain(settings_of(folder), f"{tmp_path / 'a.warc'}#1")
 
 
 def test_what_offends_and_what_was_taken_out_is_shown(folder: Path, tmp_path: Path) -> None:
