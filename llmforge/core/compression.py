@@ -190,10 +190,6 @@ def _decode(file: BinaryIO, codec: _Codec, extent: _Extent) -> Iterator[bytes]:
         position += len(piece)
         if content := decoder.decompress(piece):
             yield content
-        if decoder.eof:
-            position -= len(decoder.unused_data or b"")
-            file.seek(position)
-            decoder = codec.new_decoder()
 
 
 def _next_member(file: BinaryIO, codec: _Codec, start: int, size: int) -> int:

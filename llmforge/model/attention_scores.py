@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-MAX_MATRIX_KEYS = 1024
-"""Scores of all heads are in memory at once; up to here they stay in a processor's cache for the most part."""
+# Scores of all heads are in memory at once; up to here they stay in a processor's cache for the most part.
+_MAX_MATRIX_KEYS = 1024
 
 
 def attend(q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, bias: Tensor | None, dropout_p: float) -> Tensor:
@@ -24,7 +24,7 @@ def attend(q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, bias: Tensor | None, 
         dropout_p: share of the weights that is dropped.
     """
     shared = q_BHTD.shape[1] // k_BKSD.shape[1]
-    if _wants_matrices(q_BHTD, k_BKSD):
+    if q_BHTD.shape[2] == k_BKSD.shape[2] and wants_matrices(q_BHTD, k_BKSD.shape[2]):
         k_BHSD, v_BHSD = (_repeat(tensor, shared) for tensor in (k_BKSD, v_BKSD))
         return _attend_by_matrices(q_BHTD, k_BHSD, v_BHSD, bias, dropout_p)
     if not _kernel_shares_heads(q_BHTD, bias):
@@ -40,9 +40,9 @@ def attend(q_BHTD: Tensor, k_BKSD: Tensor, v_BKSD: Tensor, bias: Tensor | None, 
     )
 
 
-def _wants_matrices(q_BHTD: Tensor, k_BKSD: Tensor) -> bool:
-    whole = q_BHTD.shape[2] == k_BKSD.shape[2] <= MAX_MATRIX_KEYS
-    return whole and q_BHTD.device.type == "cpu" and q_BHTD.dtype == torch.bfloat16
+def wants_matrices(x: Tensor, num_keys: int) -> bool:
+    """Whether attention over so many keys is made of matrix products, where numbers and device are those of `x`."""
+    return x.device.type == "cpu" and x.dtype == torch.bfloat16 and num_keys <= _MAX_MATRIX_KEYS
 
 
 def _repeat(x_BKSD: Tensor, times: int) -> Tensor:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from llmforge.arch.architecture import Architecture
-from llmforge.model.attention_scores import MAX_MATRIX_KEYS, attend
+from llmforge.model import attention_scores
 from llmforge.model.cache import KeyValueCache
 from llmforge.model.loss import CrossEntropy, cross_entropy_sum, token_loss_sum
 from llmforge.model.positions import attention_bias, places_in_documents, rotary_angles, rotate
@@ -72,18 +72,18 @@ class Attention(nn.Module):
             k_BKSD, v_BKSD = cache.append(self.block, k_BKSD, v_BKSD)
         bias = order.banded_bias if self.banded else order.full_bias
         dropout_p = self.arch.dropout if self.training else 0.0
-        mixed_BHTD = attend(q_BHTD, k_BKSD, v_BKSD, bias, dropout_p)
+        mixed_BHTD = attention_scores.attend(q_BHTD, k_BKSD, v_BKSD, bias, dropout_p)
         out_BTC: Tensor = self.out(mixed_BHTD.transpose(1, 2).flatten(2))
         return out_BTC
 
     def _project(self, x_BTC: Tensor) -> Sequence[Tensor]:
-        """Queries, keys and values; in bf16 on a CPU by one product, where each costs more to begin than to compute.
+        """Queries, keys and values: by one product where attention is made of matrices, else by three.
 
-        For long sequences by three: the library's attention would keep all of the one result for the values' sake.
+        In bf16 on a CPU a small product costs more to begin than to compute. The library's attention would keep all of
+        the one result for the values' sake.
         """
         linears = (self.q, self.k, self.v)
-        short = x_BTC.device.type == "cpu" and x_BTC.dtype == torch.bfloat16 and x_BTC.shape[1] <= MAX_MATRIX_KEYS
-        if not (short and _are_plain(linears)):
+        if not (attention_scores.wants_matrices(x_BTC, x_BTC.shape[1]) and _are_plain(linears)):
             return [linear(x_BTC) for linear in linears]
         weight = torch.cat([linear.weight for linear in linears])
         bias = torch.cat([linear.bias for linear in linears]) if self.arch.bias else None

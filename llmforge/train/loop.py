@@ -124,10 +124,9 @@ def take_step(training: Training, position: Position, watch: LayerStatistics | N
     overflow = scale is not None and scale.overflowed(result)
     if not result.finite:
         training.strategy.discard()
-    if not overflow and not result.finite:
-        _let_publish(training)
-    if not overflow:
-        check_step(result, position.step + 1, training.data, indices, training.ledger)
+        if not overflow:
+            _let_publish(training)
+            check_step(result, position.step + 1, training.data, indices, training.ledger)
     spikes = settings.train.spikes
     spike = None if overflow else find_spike(spikes, position.recent, result)
     reached = Position(

@@ -99,12 +99,11 @@ def test_pipeline_stages_hold_every_weight_once_and_a_tied_table_twice(name, sta
 @pytest.mark.parametrize("name", ["gpt2-tiny", "llama2-tiny", "palm-tiny"])
 def test_activations_are_what_torch_keeps(name, precision, scores, monkeypatch):
     torch = pytest.importorskip("torch")
-    from llmforge.model import attention_scores, transformer
+    from llmforge.model import attention_scores
     from llmforge.model.transformer import Transformer
 
     if not scores:  # as on a GPU: attention that a CPU makes out of matrices in bf16 keeps its scores besides
-        monkeypatch.setattr(attention_scores, "_wants_matrices", lambda q, k: False)
-        monkeypatch.setattr(transformer, "_are_plain", lambda linears: False)
+        monkeypatch.setattr(attention_scores, "wants_matrices", lambda x, num_keys: False)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     arch = replace(preset(name), vocab_size=512)
     model, sequences = Transformer(arch), 4

@@ -52,14 +52,13 @@ def measure(world, name, precision, offload):
     """The least and the most that the peak of a rank was over a later step's passes (bytes), of the best known step."""
     from torch.profiler import ProfilerActivity, profile
 
-    from llmforge.model import attention_scores, transformer
+    from llmforge.model import attention_scores
     from llmforge.model.transformer import Transformer
     from llmforge.parallel.strategies import create_strategy
     from llmforge.parallel.strategy import MicroBatch
 
     # As on a GPU: attention that a CPU makes out of matrices in bf16 keeps its scores besides.
-    attention_scores._wants_matrices = lambda q, k: False
-    transformer._are_plain = lambda linears: False
+    attention_scores.wants_matrices = lambda x, num_keys: False
     before = live_bytes()
     tokens = torch.randint(0, ARCH.vocab_size, (SEQUENCES, ARCH.context))
     batches = [MicroBatch(tokens, tokens)] * PASSES
