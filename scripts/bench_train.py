@@ -18,7 +18,6 @@ import math
 import platform
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
@@ -43,30 +42,18 @@ from llmforge.train.order import Permutation
 from llmforge.train.schedules import learning_rate
 
 EVAL_ROWS, TURNS, PLAIN_STEPS, TURN_STEPS = 64, 20, 2000, 10
-
-
-@dataclass(frozen=True)
-class Size:
-    """Layers, width, heads, context, and sequences of a step (counts)."""
-
-    layers: int
-    dim: int
-    heads: int
-    context: int
-    batch: int
-
-
-SIZES = {"nanoGPT's CPU configuration": Size(4, 128, 4, 64, 12), "10M parameters": Size(6, 384, 6, 256, 16)}
+SIZES = {"nanoGPT's CPU configuration": ("nanogpt-cpu", 12), "10M parameters": ("nanogpt-char", 16)}
+"""The preset, and the sequences of a step."""
 
 
 class PlainAttention(nn.Module):
     """Attention with one matrix for queries, keys and values."""
 
-    def __init__(self, size: Size) -> None:
+    def __init__(self, arch: Architecture) -> None:
         super().__init__()
-        self.heads = size.heads
-        self.qkv = nn.Linear(size.dim, 3 * size.dim, bias=False)
-        self.out = nn.Linear(size.dim, size.dim, bias=False)
+        self.heads = arch.heads
+        self.qkv = nn.Linear(arch.dim, 3 * arch.dim, bias=False)
+        self.out = nn.Linear(arch.dim, arch.dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         """Causal self-attention."""
@@ -79,27 +66,27 @@ class PlainAttention(nn.Module):
 class PlainModel(nn.Module):
     """A GPT with tied embeddings and no biases, fp32, as the plain loop trains it on a CPU."""
 
-    def __init__(self, size: Size, vocab_size: int) -> None:
+    def __init__(self, arch: Architecture, vocab_size: int) -> None:
         super().__init__()
-        self.embedding = nn.Embedding(vocab_size, size.dim)
-        self.position = nn.Embedding(size.context, size.dim)
+        self.embedding = nn.Embedding(vocab_size, arch.dim)
+        self.position = nn.Embedding(arch.context, arch.dim)
         self.blocks = nn.ModuleList(
             nn.ModuleList(
                 [
-                    nn.LayerNorm(size.dim, bias=False),
-                    PlainAttention(size),
-                    nn.LayerNorm(size.dim, bias=False),
-                    nn.Linear(size.dim, 4 * size.dim, bias=False),
-                    nn.Linear(4 * size.dim, size.dim, bias=False),
+                    nn.LayerNorm(arch.dim, bias=False),
+                    PlainAttention(arch),
+                    nn.LayerNorm(arch.dim, bias=False),
+                    nn.Linear(arch.dim, 4 * arch.dim, bias=False),
+                    nn.Linear(4 * arch.dim, arch.dim, bias=False),
                 ]
             )
-            for _ in range(size.layers)
+            for _ in range(arch.layers)
         )
-        self.norm = nn.LayerNorm(size.dim, bias=False)
+        self.norm = nn.LayerNorm(arch.dim, bias=False)
         for name, parameter in self.named_parameters():
             if parameter.dim() == 2:
                 residual = name.endswith(("out.weight", ".4.weight"))
-                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * size.layers) if residual else 0.02)
+                nn.init.normal_(parameter, std=0.02 / math.sqrt(2 * arch.layers) if residual else 0.02)
 
     def forward(self, tokens: Tensor, targets: Tensor) -> Tensor:
         """Mean loss of a token."""
@@ -114,10 +101,10 @@ class PlainModel(nn.Module):
 class Plain:
     """The plain loop: random offsets, AdamW, clipping, a cosine after 100 steps of warm-up."""
 
-    def __init__(self, size: Size, train: np.ndarray, vocab_size: int) -> None:
+    def __init__(self, arch: Architecture, batch: int, train: np.ndarray, vocab_size: int) -> None:
         torch.manual_seed(1337)
-        self.size, self.train, self.step_number = size, train, 0
-        self.model = PlainModel(size, vocab_size)
+        self.context, self.batch, self.train, self.step_number = arch.context, batch, train, 0
+        self.model = PlainModel(arch, vocab_size)
         matrices = [p for p in self.model.parameters() if p.dim() >= 2]
         vectors = [p for p in self.model.parameters() if p.dim() < 2]
         groups = [{"params": matrices, "weight_decay": 0.1}, {"params": vectors, "weight_decay": 0.0}]
@@ -125,8 +112,8 @@ class Plain:
 
     def step(self) -> float:
         """One iteration; returns its loss."""
-        context = self.size.context
-        offsets = torch.randint(len(self.train) - context, (self.size.batch,)).tolist()
+        context = self.context
+        offsets = torch.randint(len(self.train) - context, (self.batch,)).tolist()
         rows = torch.stack([torch.from_numpy(self.train[i : i + context + 1].astype(np.int64)) for i in offsets])
         for group in self.optimizer.param_groups:
             group["lr"] = self._lr()
@@ -208,23 +195,21 @@ def main() -> None:
     train, val = tokens[: int(0.9 * len(tokens))], tokens[int(0.9 * len(tokens)) :]
     print(f"{platform.machine()}, {asked.threads} threads, torch {torch.__version__}; {len(train):,} training tokens")
     if asked.time_to_loss is None:
-        for name, size in SIZES.items():
-            compare_speed(name, size, train, len(alphabet), asked.steps)
+        for name, (preset, batch) in SIZES.items():
+            compare_speed(name, preset, batch, train, len(alphabet), asked.steps)
     else:
         splits = (train, val, len(alphabet))
         settings = load_settings(asked.config, asked.set).settings
         compare_time_to_loss(settings, *splits, asked.time_to_loss, asked.plain_steps)
 
 
-def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, steps: int) -> None:
+def compare_speed(name: str, preset: str, batch: int, train: np.ndarray, vocab_size: int, steps: int) -> None:
     """Median step of each side; they take turns."""
-    sizes = {"layers": size.layers, "dim": size.dim, "heads": size.heads, "context": size.context}
-    model = ModelSection.model_validate({"preset": "nanogpt-char", **sizes})
-    section = TrainSection(global_batch_tokens=size.batch * size.context, micro_batch_sequences=size.batch)
-    arch = resolve_architecture(model, vocab_size)
+    arch = resolve_architecture(ModelSection(preset=preset), vocab_size)
+    section = TrainSection(global_batch_tokens=batch * arch.context, micro_batch_sequences=batch)
     ours = Ours(section, arch, train, 2000)
     faster = section.model_copy(update={"compile": True, "precision": ours.precision})
-    plain, compiled = Plain(size, train, vocab_size), Ours(faster, arch, train, 2000)
+    plain, compiled = Plain(arch, batch, train, vocab_size), Ours(faster, arch, train, 2000)
     sides = {"plain": plain.step, "llmforge": ours.step, "llmforge, compiled": compiled.step}
     first_s = {side: seconds(step) for side, step in sides.items()}
     times: dict[str, list[float]] = {side: [] for side in sides}
@@ -234,7 +219,7 @@ def compare_speed(name: str, size: Size, train: np.ndarray, vocab_size: int, ste
     medians = {side: median(found) for side, found in times.items()}
     for side, step_s in medians.items():
         first = f"; its first step {first_s[side]:.0f} s" if side.endswith("compiled") else ""
-        speed, ratio = size.batch * size.context / step_s, medians["plain"] / step_s
+        speed, ratio = batch * arch.context / step_s, medians["plain"] / step_s
         how = "fp32" if side == "plain" else ours.precision
         print(f"{name}: {side} {speed:,.0f} tokens/s ({how}); ratio {ratio:.2f}{first}")
 
@@ -243,8 +228,9 @@ def compare_time_to_loss(
     settings: Settings, train: np.ndarray, val: np.ndarray, vocab_size: int, goal: float, plain_steps: int
 ) -> None:
     """Both sides in turns, so that a machine that is busy with something else slows both; time and loss of each."""
-    size = SIZES["nanoGPT's CPU configuration"]
-    plain = Plain(size, train, vocab_size)
+    preset, batch = SIZES["nanoGPT's CPU configuration"]
+    arch = resolve_architecture(ModelSection(preset=preset), vocab_size)
+    plain = Plain(arch, batch, train, vocab_size)
     assert settings.train.tokens != "auto"
     num_steps = -(-settings.train.tokens // settings.train.global_batch_tokens)
     ours = Ours(settings.train, resolve_architecture(settings.model, vocab_size), train, num_steps, settings.run.seed)
@@ -253,7 +239,7 @@ def compare_time_to_loss(
         plain_s += seconds_of(plain.step, share(plain_steps, turn))
         ours_s += seconds_of(ours.step, share(num_steps, turn))
     plain_s *= PLAIN_STEPS / plain_steps
-    reached = f", loss {full_loss(plain.loss, val, size.context):.4f}" if plain_steps == PLAIN_STEPS else ""
+    reached = f", loss {full_loss(plain.loss, val, arch.context):.4f}" if plain_steps == PLAIN_STEPS else ""
     print(f"plain: {PLAIN_STEPS} steps, {plain_s:.1f} s{reached}")
     loss = full_loss(ours.loss, val, ours.context)
     verdict = "reached" if loss <= goal else "missed"

@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from llmforge.model.saved import WEIGHTS, open_tensors
+from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
 from llmforge.parallel.tensor_file import Form, read_optimizer_keys, write_tensors
 
 OPTIMIZER = "optimizer.safetensors"
@@ -30,6 +30,24 @@ def _save(path: Path, tensors: Iterable[tuple[str, Tensor]], metadata: Mapping[s
     held = dict(tensors)
     forms: dict[str, Form] = {name: (tensor.dtype, tuple(tensor.shape)) for name, tensor in held.items()}
     write_tensors(path, forms, held.items(), metadata)
+
+
+def read_weights(path: Path, shapes: Mapping[str, torch.Size], names: Iterable[str]) -> Iterator[tuple[str, Tensor]]:
+    """Full weights, one at a time.
+
+    Args:
+        path: the file.
+        shapes: of all parameters.
+        names: the parameters that are wanted.
+
+    Raises: InputError if parameters or shapes differ.
+    """
+    with open_tensors(path) as file:
+        check_names(path, file.keys(), shapes)
+        for name, shape in shapes.items():
+            check_shape(path, name, file.get_slice(name).get_shape(), shape)
+        for name in names:
+            yield name, file.get_tensor(name)
 
 
 def read_states(

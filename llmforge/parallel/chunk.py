@@ -1,6 +1,8 @@
 """A chunk: the part of the model that one rank computes in one go, the whole model or some of its layers."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,6 +104,15 @@ class Chunk:
     def averages(self) -> bool:
         """Whether gradients come out averaged over replicas instead of summed."""
         return self._degrees.shard == 1 and self._degrees.replicate > 1
+
+    def exchanging(self, *, last: bool) -> AbstractContextManager[Any]:
+        """Around forward and backward of a micro-batch: DDP exchanges gradients with the last one only.
+
+        FSDP adds up shards after every one, so that no rank ever holds all gradients.
+        """
+        if last or not isinstance(self.wrapped, DistributedDataParallel):
+            return nullcontext()
+        return self.wrapped.no_sync()
 
     def _shard(self, reshard_after_forward: bool) -> None:
         """FSDP2, a unit for each block and one for the rest, so that tied weights are in one unit."""

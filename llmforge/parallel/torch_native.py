@@ -4,21 +4,18 @@ The order is fixed: pipeline cut, tensor parallel, activation checkpointing, com
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 
 from llmforge.arch.degrees import TWO_CHUNKS
 from llmforge.config.parallel import ParallelSection
 from llmforge.model.init import initial_value
-from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
+from llmforge.model.saved import WEIGHTS
 from llmforge.parallel import gradients
-from llmforge.parallel.canonical import OPTIMIZER, read_states
+from llmforge.parallel.canonical import OPTIMIZER, read_states, read_weights
 from llmforge.parallel.chunk import Chunk
 from llmforge.parallel.full_state import FullState, load_states, states_by_name
 from llmforge.parallel.groups import Groups, TensorRanks, make_groups
@@ -155,13 +152,8 @@ class TorchNative:
 
     def load(self, folder: Path) -> None:
         """See `Strategy`."""
-        path = folder / WEIGHTS
-        with open_tensors(path) as file:
-            check_names(path, file.keys(), self._shapes)
-            for name, shape in self._shapes.items():
-                check_shape(path, name, file.get_slice(name).get_shape(), shape)
-            for name, parameter in self._parameters.items():
-                self._sharding.put(name, parameter, file.get_tensor(name))
+        for name, weight in read_weights(folder / WEIGHTS, self._shapes, self._parameters):
+            self._sharding.put(name, self._parameters[name], weight)
         self._load_optimizer(folder / OPTIMIZER)
 
     def full_state(self) -> Iterator[tuple[str, Tensor]]:
@@ -249,10 +241,10 @@ class TorchNative:
         if self._pipeline is not None:
             return self._pipeline.train(micro_batches, scale)
         loss_sum = torch.zeros((), dtype=torch.float64, device=self.device)
-        wrapped = self._chunks[0].wrapped
+        whole = self._chunks[0]
         for index, batch in enumerate(micro_batches):
-            with _synchronised(wrapped, index == len(micro_batches) - 1):
-                loss = self._loss(wrapped, batch)
+            with whole.exchanging(last=index == len(micro_batches) - 1):
+                loss = self._loss(whole.wrapped, batch)
                 torch.autograd.backward(loss * scale)
             loss_sum += loss.detach()
         return loss_sum
@@ -318,13 +310,3 @@ class TorchNative:
             values = values.to(self.device)
             dist.all_reduce(values)
         return values
-
-
-def _synchronised(wrapped: nn.Module, last: bool) -> AbstractContextManager[Any]:
-    """Around forward and backward: DDP exchanges gradients with the last micro-batch only.
-
-    FSDP adds up shards after every one, so that no rank ever holds all gradients.
-    """
-    if last or not isinstance(wrapped, DistributedDataParallel):
-        return nullcontext()
-    return wrapped.no_sync()

@@ -23,7 +23,7 @@ from llmforge.arch.params import count_parameters
 from llmforge.config.zero import ZeroSection
 from llmforge.core.hashing import derive_seed
 from llmforge.model.init import initial_value
-from llmforge.model.saved import WEIGHTS, check_names, check_shape, open_tensors
+from llmforge.model.saved import WEIGHTS
 from llmforge.model.transformer import Transformer
 from llmforge.parallel import canonical, gradients
 from llmforge.parallel.held import held_bytes
@@ -156,11 +156,8 @@ class Zero:
     def load(self, folder: Path) -> None:
         """See `Strategy`."""
         shapes = {name: _whole_shape(parameter) for name, parameter in self._partitions.parameters.items()}
-        with open_tensors(folder / WEIGHTS) as file:
-            check_names(folder / WEIGHTS, file.keys(), shapes)
-            for name, shape in shapes.items():
-                check_shape(folder / WEIGHTS, name, file.get_slice(name).get_shape(), shape)
-                self._partitions.set_weight(name, file.get_tensor(name).to(self.device))
+        for name, weight in canonical.read_weights(folder / WEIGHTS, shapes, shapes):
+            self._partitions.set_weight(name, weight.to(self.device))
         states: dict[str, dict[str, Tensor]] = {}
         path = folder / canonical.OPTIMIZER
         for name, key, value in canonical.read_states(path, self._optimizer_name, shapes, shapes):

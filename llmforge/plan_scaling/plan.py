@@ -28,12 +28,7 @@ from llmforge.plan_scaling.laws import (
     is_extrapolation,
     predict_loss,
 )
-from llmforge.plan_scaling.placement import (
-    cheapest_that_fits,
-    deepspeed_estimates,
-    place,
-    precision_of,
-)
+from llmforge.plan_scaling.placement import cheapest_that_fits, deepspeed_estimates, place, precision_of
 from llmforge.plan_scaling.question import Question, choose_shape, find_question
 from llmforge.plan_scaling.region import Region, find_region
 from llmforge.plan_scaling.repeated import effective_tokens

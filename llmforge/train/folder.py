@@ -40,10 +40,11 @@ class TrainFolder:
 
     def set_aside(self) -> None:
         """Make room for a new training; of two that stand in its way, the one with a checkpoint stays."""
+        from llmforge.model.saved import checkpoints  # brings torch, which a look at the folder does without
+
         if not self.path.exists():
             return
-        whole = [path for path in self.checkpoints.glob("step-*") if path.name.removeprefix("step-").isdecimal()]
-        if self._old.exists() and not whole:
+        if self._old.exists() and next(checkpoints(self.path), None) is None:
             shutil.rmtree(self.path)
             return
         shutil.rmtree(self._old, ignore_errors=True)
