@@ -118,7 +118,16 @@ def test_kinds_of_personal_data_are_chosen():
 
 @pytest.mark.timeout(20)
 @pytest.mark.parametrize(
-    "text", ["a." * 100_000 + "@", "+1 " * 100_000, "1.2.3." * 50_000, ":" * 200_000, "a@" + "b." * 99_999]
+    "text",
+    [
+        "a." * 100_000 + "@",
+        "+1 " * 100_000,
+        "1.2.3." * 50_000,
+        ":" * 200_000,
+        "a@" + "b." * 99_999,
+        ("-----BEGIN PRIVATE KEY-----" + "A-" * 4_500) * 200,
+        "-----BEGIN PRIVATE KEY-----" * 20_000,
+    ],
 )
 def test_hostile_texts_hold_nothing_personal_and_take_no_time(text):
     assert [judge(TextStats(text), limits) for limits in (PII, SECRETS)] == [None, None]

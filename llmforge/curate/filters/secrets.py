@@ -17,8 +17,10 @@ from llmforge.curate.filters.text_stats import TextStats
 
 _MASK = "<KEY>"
 _FORMS = {
-    "private_key": (  # the body ends at the next run of five dashes, so that nothing is read twice
-        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,.]|-(?!----)){20,8000}+"
+    # The body ends at the next run of five dashes, so that no other key's is read. It is not possessive: early Pythons
+    # 3.11 match nothing then (python/cpython#106052).
+    "private_key": (
+        r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,.]|-(?!----)){20,8000}"
         r"-----END (?:[A-Z]+ )*PRIVATE KEY-----"
     ),
     "aws": r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b",
