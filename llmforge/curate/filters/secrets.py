@@ -17,8 +17,8 @@ from llmforge.curate.filters.text_stats import TextStats
 
 _MASK = "<KEY>"
 _FORMS = {
-    # The body ends at the next run of five dashes, so that no other key's is read. It is not possessive: early Pythons
-    # 3.11 match nothing then (python/cpython#106052).
+    # The body ends at the next run of five dashes, so that no other key's is read. It is not possessive: Pythons before
+    # 3.11.5 read past a lookahead then (python/cpython#100061).
     "private_key": (
         r"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----(?:[A-Za-z0-9+/=\s\\:,.]|-(?!----)){20,8000}"
         r"-----END (?:[A-Z]+ )*PRIVATE KEY-----"
