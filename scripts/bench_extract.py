@@ -1,12 +1,13 @@
 """Times WARC to text, beside datatrove with the same version of the same extractor, and shows that memory stays flat.
 
-    python scripts/bench_extract.py FILE.warc.gz [--pages 300] [--turns 3] [--alone]
+    python scripts/bench_extract.py FILE.warc.gz [--pages 300] [--alone]
     python scripts/bench_extract.py FILE.warc.gz --memory 10 100 1000
 
-Both sides read the file with one process and extract in one more. llmforge's side has its safety around it: limits
-of size and depth, a child process that can be killed alone, charsets, an account of every record. Its extractor runs
-in the environment that `make bench-peers` makes, so that the version is datatrove's. Processor time of all processes
-is compared; the sides take turns, and of each the least counts, for a machine that is busy at times slows either.
+Every side reads the file with one process and extracts in one more. llmforge's side has its safety around it: limits
+of size and depth, a child process that can be killed alone, charsets, an account of every record. The sides take
+turns of ten pages, each in its own processes, so that a machine that is busy at times slows all of them; what is
+compared is the time from the first page to the last, with the start of the extraction process. datatrove keeps to an
+old version of trafilatura: one of llmforge's sides extracts with that one, in the environment of `make bench-peers`.
 
 --memory repeats the file's records up to so many megabytes of input, curates each size, and prints the peak.
 """
@@ -14,13 +15,13 @@ is compared; the sides take turns, and of each the least counts, for a machine t
 import argparse
 import gzip
 import json
-import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
 from unittest.mock import patch
@@ -32,78 +33,102 @@ from llmforge.curate.readers.warc import read
 from llmforge.pipeline.inputs import InputFile
 
 PEERS = Path(__file__).parents[1] / ".venv-peers" / "bin" / "python"
+TURN_PAGES = 10
+VERSION = "import importlib.metadata as m; print(m.version('trafilatura'))"
+
+Turn = Callable[[int], dict[str, int]]
+"""The next pages of a side: how many gave a text, and their characters."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=Path)
     parser.add_argument("--pages", type=int, default=300)
-    parser.add_argument("--turns", type=int, default=3, help="of each side; the least processor time counts")
-    parser.add_argument("--alone", action="store_true", help="without datatrove, with the extractors installed here")
+    parser.add_argument("--alone", action="store_true", help="without datatrove and its version of trafilatura")
     parser.add_argument("--memory", type=int, nargs="+", metavar="MB", help="sizes of input to curate")
     arguments = parser.parse_args()
     if arguments.memory:
         show_memory(arguments.file, arguments.memory)
         return
-    measured = [measure(arguments) for _ in range(arguments.turns)]
-    best = {name: min((turn[name] for turn in measured), key=lambda one: one["cpu_s"]) for name in measured[0]}
-    for name, figures in best.items():
-        show(name, figures, best.get("datatrove, trafilatura") if name.startswith("llmforge") else None)
+    with ExitStack() as stack:
+        sides = start_sides(arguments.file, arguments.alone, stack)
+        show(measure(sides, arguments.pages))
 
 
-def measure(arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
-    """Every side once."""
-    file, pages, sides = arguments.file, arguments.pages, {}
-    if not arguments.alone:
-        sides["datatrove, trafilatura"] = extract_with_datatrove(file, pages)
-    python = sys.executable if arguments.alone else str(PEERS)
-    sides["llmforge, trafilatura"] = extract_here(file, pages, "trafilatura", python)
-    sides["llmforge, resiliparse"] = extract_here(file, pages, "resiliparse", sys.executable)
+def start_sides(file: Path, alone: bool, stack: ExitStack) -> dict[str, Turn]:
+    """The sides by their names; with datatrove, it is the first."""
+    sides: dict[str, Turn] = {}
+    pythons = [Path(sys.executable)] if alone else [PEERS, Path(sys.executable)]
+    versions = [subprocess.check_output([python, "-c", VERSION], text=True).strip() for python in pythons]
+    if not alone:
+        sides[f"datatrove, trafilatura {versions[0]}"] = start_datatrove(file, stack)
+    for python, version in zip(pythons, versions, strict=True):
+        sides[f"llmforge, trafilatura {version}"] = start_llmforge(file, "trafilatura", python, stack)
+    sides["llmforge, resiliparse"] = start_llmforge(file, "resiliparse", Path(sys.executable), stack)
     return sides
 
 
-def show(name: str, figures: dict[str, float], theirs: dict[str, float] | None) -> None:
-    """One row of the table."""
-    times = f"  {theirs['cpu_s'] / figures['cpu_s']:.2f} times datatrove" if theirs is not None else ""
-    rate = figures["pages"] / figures["cpu_s"]
-    print(
-        f"{name:<24}{figures['pages']:>6.0f} pages  {figures['characters']:>10,.0f} characters"
-        f"{figures['cpu_s']:>8.2f} s of processor{figures['wall_s']:>8.2f} s{rate:>8.1f} pages/s{times}"
-    )
+def start_llmforge(file: Path, engine: str, python: Path, stack: ExitStack) -> Turn:
+    """Llmforge's reader and extractor, whose child runs under `python`."""
+    options = ReadOptions(SourceSection(path=str(file)), 8 << 20, Counter())
+    extractor = Extractor(ExtractSection(engine=engine))
+    stack.callback(extractor.close)
+    source = InputFile(file, "bench", file.name, file.stat().st_size)
+    pages = (item for item in read(source, options) if isinstance(item, RawDocument) and item.html)
 
-
-def extract_here(file: Path, num_pages: int, engine: str, python: str) -> dict[str, float]:
-    """The first pages through llmforge's reader and extractor, whose child runs under `python`."""
-    section = SourceSection(path=str(file))
-    options = ReadOptions(section, 8 << 20, Counter())
-    with patch.object(sys, "executable", python):
-        extractor = Extractor(ExtractSection(engine=engine))
-        before, start = processor_s(), time.perf_counter()
-        pages = (item for item in read(to_input(file), options) if isinstance(item, RawDocument) and item.html)
-        items = [extract_page(page, extractor) for page in islice(pages, num_pages)]
+    def turn(num_pages: int) -> dict[str, int]:
+        with patch.object(sys, "executable", str(python)):
+            items = [extract_page(page, extractor) for page in islice(pages, num_pages)]
         texts = [item.document.text for item in items if isinstance(item, RawDocument) and item.document.text]
-        extractor.close()  # its processor time counts when it has ended
-    figures = {"pages": len(texts), "characters": sum(map(len, texts)), "wall_s": time.perf_counter() - start}
-    return {**figures, "cpu_s": processor_s() - before}
+        return {"pages": len(texts), "characters": sum(map(len, texts))}
+
+    return turn
 
 
-def to_input(file: Path) -> InputFile:
-    return InputFile(file, "bench", file.name, file.stat().st_size)
-
-
-def processor_s() -> float:
-    """Processor time of this process and of its children that have ended (seconds)."""
-    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
-
-
-def extract_with_datatrove(file: Path, num_pages: int) -> dict[str, float]:
-    """The same of datatrove, in its own environment."""
+def start_datatrove(file: Path, stack: ExitStack) -> Turn:
+    """The same of datatrove, in its own environment; its imports are over when this returns."""
     script = Path(__file__).parent / "peers" / "extract_with_datatrove.py"
-    command = [str(PEERS), str(script), str(file.resolve()), str(num_pages)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    figures: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
+    command = [str(PEERS), str(script), str(file.resolve())]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    stack.callback(process.kill)
+    asks, answers = process.stdin, process.stdout
+    assert asks is not None
+    assert answers is not None
+    answers.readline()
+
+    def turn(num_pages: int) -> dict[str, int]:
+        asks.write(f"{num_pages}\n")
+        asks.flush()
+        figures: dict[str, int] = json.loads(answers.readline())
+        return figures
+
+    return turn
+
+
+def measure(sides: dict[str, Turn], num_pages: int) -> dict[str, Counter[str]]:
+    """Pages with text, characters and seconds of each side, which take turns and begin them in turn."""
+    figures: dict[str, Counter[str]] = {name: Counter() for name in sides}
+    names = list(sides)
+    for index in range(0, num_pages, TURN_PAGES):
+        first = index // TURN_PAGES % len(names)
+        for name in names[first:] + names[:first]:
+            start = time.perf_counter()
+            figures[name].update(sides[name](min(TURN_PAGES, num_pages - index)))
+            figures[name]["us"] += round(1e6 * (time.perf_counter() - start))
     return figures
+
+
+def show(figures: dict[str, Counter[str]]) -> None:
+    """A row of each side."""
+    theirs = next((one for name, one in figures.items() if name.startswith("datatrove")), None)
+    for name, one in figures.items():
+        times = "" if theirs is None or one is theirs else f"{theirs['us'] / one['us']:>8.2f} times datatrove"
+        print(
+            f"{name:<30}{one['pages']:>6} pages{one['characters']:>12,} characters"
+            f"{one['us'] / 1e6:>8.2f} s{one['pages'] / one['us'] * 1e6:>8.1f} pages/s{times}"
+        )
 
 
 def show_memory(file: Path, sizes: list[int]) -> None:

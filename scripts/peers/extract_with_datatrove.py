@@ -1,14 +1,14 @@
-"""Reads pages of a WARC file and extracts them with datatrove: `extract_with_datatrove.py FILE NUM_PAGES`.
+"""Reads pages of a WARC file and extracts them with datatrove: `extract_with_datatrove.py FILE`.
 
-The extractor has the options that llmforge gives it. Prints one JSON object: pages with text, characters, processor
-seconds of this process and its children, wall seconds.
+The extractor has the options that llmforge gives it. Each number N on standard input asks for the next N pages; the
+answer is a line of JSON: how many pages gave a text, and their characters.
 """
 
 import json
-import resource
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 
 def main() -> None:
@@ -16,17 +16,29 @@ def main() -> None:
     from datatrove.pipeline.readers import WarcReader
 
     file = Path(sys.argv[1])
-    reader = WarcReader(str(file.parent), glob_pattern=file.name, limit=int(sys.argv[2]), file_progress=False)
-    extractor = Trafilatura(favour_precision=False, deduplicate=False, timeout=20)
-    before, start = processor_s(), time.perf_counter()
-    texts = [document.text for document in extractor.run(reader.run()) if document.text]
-    figures = {"pages": len(texts), "characters": sum(map(len, texts)), "wall_s": time.perf_counter() - start}
-    print(json.dumps({**figures, "cpu_s": processor_s() - before}))
+    reader = WarcReader(str(file.parent), glob_pattern=file.name, file_progress=False)
+    pages = Counted(reader.run())
+    documents = Trafilatura(favour_precision=False, deduplicate=False, timeout=20).run(pages)
+    print("ready", flush=True)
+    asked = 0
+    for line in sys.stdin:
+        asked += int(line)
+        texts = []
+        while pages.taken < asked and (document := next(documents, None)):
+            texts.append(document.text)
+        print(json.dumps({"pages": len(texts), "characters": sum(map(len, texts))}), flush=True)
 
 
-def processor_s() -> float:
-    used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+class Counted:
+    """An iterator that knows how many it gave."""
+
+    def __init__(self, source: Iterator[Any]) -> None:
+        self.source, self.taken = source, 0
+
+    def __iter__(self) -> Iterator[Any]:
+        for one in self.source:
+            self.taken += 1
+            yield one
 
 
 if __name__ == "__main__":

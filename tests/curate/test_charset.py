@@ -1,6 +1,6 @@
 import pytest
 
-from llmforge.curate.readers.charset import decode_page, find_charset
+from llmforge.curate.readers.charset import find_charset, to_utf8
 
 TEXT = "<p>Größe, café – “Zitat”</p>"
 CYRILLIC = "<p>Привет, мир</p>"
@@ -20,7 +20,7 @@ CYRILLIC = "<p>Привет, мир</p>"
     ],
 )
 def test_a_page_is_decoded_as_it_is_meant(page: bytes, header: str | None, text: str, charset: str) -> None:
-    assert decode_page(page, header) == (text, charset, True)
+    assert to_utf8(page, header) == (text.encode(), charset, True)
 
 
 @pytest.mark.parametrize(
@@ -33,19 +33,19 @@ def test_a_page_is_decoded_as_it_is_meant(page: bytes, header: str | None, text:
 )
 def test_the_page_itself_may_say(meta: str) -> None:
     page = (meta + CYRILLIC).encode("cp1251")
-    assert decode_page(page, None) == (meta + CYRILLIC, "cp1251", True)
-    assert decode_page(page, "no-such-charset") == (meta + CYRILLIC, "cp1251", True)
+    assert to_utf8(page, None) == ((meta + CYRILLIC).encode(), "cp1251", True)
+    assert to_utf8(page, "no-such-charset") == ((meta + CYRILLIC).encode(), "cp1251", True)
 
 
 def test_bytes_that_fit_nothing_are_replaced_and_said() -> None:
     page = b"\x81\x8d" + "\u20ac".encode()[:2]
-    text, charset, is_exact = decode_page(page, "utf-8")
+    utf8, charset, is_exact = to_utf8(page, "utf-8")
     assert (charset, is_exact) == ("utf-8", False)
-    assert set(text) == {"\ufffd"}
+    assert set(utf8.decode()) == {"\ufffd"}
 
 
 def test_nul_is_replaced_as_the_standard_says() -> None:
-    assert decode_page(b"<p>a\0b</p>", None)[0] == "<p>a\ufffdb</p>"
+    assert to_utf8(b"<p>a\0b</p>", None)[0] == "<p>a\ufffdb</p>".encode()
 
 
 @pytest.mark.parametrize("label", ["unicode_escape", "idna", "utf-7", "rot13", "zlib", "undefined", "", "x\0y", "é"])

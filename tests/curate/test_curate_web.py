@@ -140,12 +140,12 @@ def test_a_page_that_needs_too_much_processor_time_is_given_up(curate: Curate, t
 
 def test_a_child_that_dies_is_replaced(extractor: Extractor) -> None:
     try:
-        assert extractor.extract(page()) == PROSE
+        assert extractor.extract(page().encode()) == PROSE
         child = extractor._child
         assert child is not None
         child.send_signal(signal.SIGKILL)
         child.wait()
-        assert extractor.extract(page()) == PROSE
+        assert extractor.extract(page().encode()) == PROSE
         assert extractor._child is not child
     finally:
         extractor.close()
@@ -163,14 +163,14 @@ def test_the_fast_engine_finds_the_main_text_too(curate: Curate, tmp_path: Path)
 def test_an_engine_that_does_not_start_is_the_machine(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("llmforge.curate.extract._WORKER", Path("/nowhere/worker.py"))
     with pytest.raises(MachineError, match=r"the extraction process ended at once \(status 2\)") as caught:
-        extractor.extract(page())
+        extractor.extract(page().encode())
     assert "-c 'import trafilatura'" in str(caught.value.hint)
 
 
 def test_a_page_that_kills_its_child_twice_is_named(extractor: Extractor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Extractor, "_ask", lambda self, page: {"error": "extract_crash"})
     with pytest.raises(ExtractError) as caught:
-        extractor.extract(page())
+        extractor.extract(page().encode())
     assert (caught.value.error, caught.value.is_reproducible) == ("extract_crash", False)
 
 

@@ -7,7 +7,7 @@ character set which does not decode the page is passed over: headers are wrong o
 import codecs
 import re
 
-_BOMS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _META = re.compile(rb"<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}[\"']?\s{0,9}([-\w.:]{1,40})", re.IGNORECASE)
 _META_BYTES = 4096
 _FALLBACK = "cp1252"
@@ -23,16 +23,17 @@ _CHARSETS = frozenset("utf-8 ascii utf-16-le utf-16-be utf-16 cp866 cp874 cp932 
 _READ_AS = {"iso8859-1": "cp1252", "ascii": "cp1252", "gb2312": "gbk", "shift_jis": "cp932", "utf-16": "utf-16-le"}
 
 
-def decode_page(page: bytes, http_charset: str | None) -> tuple[str, str, bool]:
-    """The text of a page, the character set it was decoded with, and whether every byte fitted."""
+def to_utf8(page: bytes, http_charset: str | None) -> tuple[bytes, str, bool]:
+    """A page in UTF-8, the character set that it was in, and whether every byte fitted."""
     candidates = _candidates(page, http_charset)
     for name in candidates:
         try:
-            return _clean(page.decode(name)), name, True
+            text = page.decode(name)
         except UnicodeDecodeError:
             continue
+        return _clean(page if name == "utf-8" else text.encode()), name, True
     name = candidates[0]
-    return _clean(page.decode(name, "replace")), name, False
+    return _clean(page.decode(name, "replace").encode()), name, False
 
 
 def _candidates(page: bytes, http_charset: str | None) -> list[str]:
@@ -53,6 +54,6 @@ def find_charset(label: str) -> str | None:
     return _READ_AS.get(name, name) if name in _CHARSETS else None
 
 
-def _clean(text: str) -> str:
+def _clean(page: bytes) -> bytes:
     # NUL is no character of HTML: the standard replaces it.
-    return text.removeprefix("\ufeff").replace("\0", "\ufffd")
+    return page.removeprefix(codecs.BOM_UTF8).replace(b"\0", "\ufffd".encode())

@@ -28,7 +28,7 @@ class Verdict:
 class RawDocument:
     """A document as a source holds it.
 
-    `locator` and `offset` say where it stands; `num_bytes` is its size there (bytes); `html` is set for a page
+    `locator` and `offset` say where it stands; `num_bytes` is its size there (bytes); `html` is a page in UTF-8
     whose text has yet to be extracted; `verdict` if the reader already knows that it is dropped.
     """
 
@@ -36,7 +36,7 @@ class RawDocument:
     locator: str
     num_bytes: int
     offset: int = 0
-    html: str | None = None
+    html: bytes | None = None
     verdict: Verdict | None = None
 
 

@@ -7,7 +7,7 @@ from llmforge.core.compression import COMPRESSIONS, read_chunks
 from llmforge.core.documents import Document, document_id
 from llmforge.core.records import BadRecord
 from llmforge.curate.readers.archive_forms import ARC, WARC, ArchiveForm, arc_to_warc
-from llmforge.curate.readers.charset import decode_page
+from llmforge.curate.readers.charset import to_utf8
 from llmforge.curate.readers.items import BadItem, Item, RawDocument, Reader, ReadOptions, Verdict
 from llmforge.curate.readers.warc_frames import Frame, split_frames
 from llmforge.curate.readers.web_record import RecordError, WebRecord, parse_record
@@ -64,7 +64,7 @@ def _read_page(record: WebRecord, frame: Frame, raw: RawDocument, options: ReadO
     if len(page) > options.max_record_bytes:
         return _bad("record_too_large", frame, raw.locator)
     raw.num_bytes = len(page)
-    raw.html, raw.document.meta["charset"], is_exact = decode_page(page, record.charset)
+    raw.html, raw.document.meta["charset"], is_exact = to_utf8(page, record.charset)
     if not is_exact:
         options.measures["pages_with_replaced_characters"] += 1
     return raw
