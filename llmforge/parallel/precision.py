@@ -19,6 +19,8 @@ AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16,
 
 _WARM_UP_STEPS = 1
 _TIMED_STEPS = 3
+_LONGEST_WARM_UP_S = 5.0
+_HOPELESS_TIMES = 3
 _MIN_GAIN = 1.1
 """A half precision has to be this many times as fast as fp32 to be taken for its coarser numbers."""
 
@@ -52,7 +54,8 @@ def calibrate(arch: Architecture, *, micro_batch_sequences: int, world: World) -
     half = half_precision(world.device)
     try:
         model, tokens_BT = trial(arch, micro_batch_sequences, world.device)
-        times_s = [pass_seconds(model, tokens_BT, one) for one in ("fp32", half)]
+        fp32_s = pass_seconds(model, tokens_BT, "fp32")
+        times_s = [fp32_s, pass_seconds(model, tokens_BT, half, beside_s=fp32_s)]
         del model
     except torch.OutOfMemoryError:
         times_s = [math.inf, math.inf]
@@ -105,9 +108,15 @@ def forget_trial(device: torch.device) -> None:
         torch.cuda.reset_peak_memory_stats(device)
 
 
-def pass_seconds(model: Transformer, tokens_BT: torch.Tensor, precision: str) -> float:
-    """Median seconds of a forward and backward pass, after a warm-up."""
-    times_s = []
+def pass_seconds(model: Transformer, tokens_BT: torch.Tensor, precision: str, beside_s: float = math.inf) -> float:
+    """Median seconds of a forward and backward pass, after a warm-up.
+
+    Args:
+        model, tokens_BT, precision: what is timed.
+        beside_s: what a pass takes in the other precision. A pass that takes many times as long is the last: bf16 on
+            a processor without units for it takes 16 times as long, and four passes could take longer than a training.
+    """
+    times_s: list[float] = []
     dtype = AUTOCAST[precision]
     for _ in range(_WARM_UP_STEPS + _TIMED_STEPS):
         start_s = time.perf_counter()
@@ -118,4 +127,6 @@ def pass_seconds(model: Transformer, tokens_BT: torch.Tensor, precision: str) ->
             torch.cuda.synchronize(tokens_BT.device)
         times_s.append(time.perf_counter() - start_s)
         model.zero_grad(set_to_none=True)
-    return median(times_s[_WARM_UP_STEPS:])
+        if times_s[-1] > _HOPELESS_TIMES * beside_s + _LONGEST_WARM_UP_S:
+            break
+    return median(times_s[_WARM_UP_STEPS:] or times_s)
