@@ -96,7 +96,8 @@ def start_datatrove(file: Path, stack: ExitStack) -> Turn:
     asks, answers = process.stdin, process.stdout
     assert asks is not None
     assert answers is not None
-    answers.readline()
+    if answers.readline() != "ready\n":
+        raise RuntimeError(f"{script.name} did not start under {PEERS}; `make bench-peers` makes that environment")
 
     def turn(num_pages: int) -> dict[str, int]:
         asks.write(f"{num_pages}\n")

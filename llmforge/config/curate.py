@@ -3,7 +3,7 @@
 from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_core import PydanticKnownError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from llmforge.config.base import Section, execution
 from llmforge.config.curate_rules import RuleSection
@@ -14,6 +14,17 @@ SourceType = Literal[
     "auto", "warc", "jsonl", "parquet", "csv", "text", "latex", "markdown", "code", "crowd_csv", "huggingface"
 ]
 PresetName = Literal["refinedweb", "the_pile", "the_stack", "mathpile"]
+
+
+LANGUAGES = frozenset(
+    "af als am an ar arz as ast av az azb ba bar bcl be bg bh bn bo bpy br bs bxr ca cbk ce ceb ckb co cs cv cy "
+    "da de diq dsb dty dv el eml en eo es et eu fa fi fr frr fy ga gd gl gn gom gu gv he hi hif hr hsb ht hu hy "
+    "ia id ie ilo io is it ja jbo jv ka kk km kn ko krc ku kv kw ky la lb lez li lmo lo lrc lt lv mai mg mhr min "
+    "mk ml mn mr mrj ms mt mwl my myv mzn nah nap nds ne new nl nn no oc or os pa pam pfl pl pms pnb ps pt qu rm "
+    "ro ru rue sa sah sc scn sco sd sh si sk sl so sq sr su sv sw ta te tg th tk tl tr tt tyv ug uk ur uz vec vep "
+    "vi vls vo wa war wuu xal xmf yi yo yue zh".split()
+)
+"""What lid.176 tells apart."""
 
 
 class SourceSection(Section):
@@ -40,6 +51,15 @@ class LanguageSection(Section):
 
     keep: tuple[str, ...] = Field((), description="ISO 639-1 codes to keep; empty: every language")
     min_score: float = Field(0.65, ge=0, le=1, description="drop below this confidence")
+
+    @field_validator("keep")
+    @classmethod
+    def _are_told_apart(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if unknown := [code for code in value if code not in LANGUAGES]:
+            raise PydanticCustomError(
+                "language", f"ISO 639-1 codes such as 'en'; {unknown[0]!r} is no language that is told apart"
+            )
+        return value
 
 
 class ExtractSection(Section):
@@ -69,7 +89,7 @@ class CurateSection(Section):
     filters_drop: tuple[str, ...] = Field((), description="rules of the list to leave out, by name")
     filters_add: tuple[RuleSection, ...] = Field((), description="rules after those of the list")
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record is quarantined")
-    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
+    max_bad_fraction: float = execution(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_drop_share: float = Field(0.9, gt=0, le=1, description="a rule that drops more of one source is a warning")
 
     @property

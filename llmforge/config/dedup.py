@@ -86,7 +86,7 @@ class DedupSection(Section):
         le=1,
         description="a source (of 20 documents or more) that would lose a larger share of them stops the stage",
     )
-    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
+    max_bad_fraction: float = execution(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record of `data` is quarantined")
 
     @field_validator("keep")

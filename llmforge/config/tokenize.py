@@ -77,7 +77,7 @@ class TokenizeSection(Section):
         {}, description="how densely a source is sampled for training; a source that is not named has 1"
     )
     val_fraction: float = Field(0.02, gt=0, lt=0.5, description="share of the text held out, by candidate component")
-    max_bad_fraction: float = Field(0.001, ge=0, le=1, description="share of bad records that stops the stage")
+    max_bad_fraction: float = execution(0.001, ge=0, le=1, description="share of bad records that stops the stage")
     max_record_bytes: int = Field(8 * 2**20, ge=1024, description="a larger record of `data` is quarantined")
     compare: CompareSection = execution(CompareSection())
 

@@ -58,7 +58,11 @@ def parse_object(data: bytes) -> dict[str, Any] | str:
         return _name_json_error(data, error)
     if not isinstance(value, dict):
         return "wrong_type"
-    return "duplicate_key" if _may_repeat_a_key(data, value) and _repeats_a_key(data) else value
+    try:
+        may_repeat = _may_repeat_a_key(data, value)
+    except TypeError:  # orjson reads 1,024 levels and writes 254; no output could hold the record
+        return "nesting_too_deep"
+    return "duplicate_key" if may_repeat and _repeats_a_key(data) else value
 
 
 def _may_repeat_a_key(data: bytes, value: dict[str, Any]) -> bool:

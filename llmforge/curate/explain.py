@@ -15,7 +15,9 @@ from llmforge.curate.judging import Judgement, choose_rules, judge
 from llmforge.curate.measures import find_shard
 from llmforge.curate.readers.items import BadItem, Item, RawDocument
 from llmforge.curate.reading import read_shard
-from llmforge.curate.sources import find_inputs, plan_shards
+from llmforge.curate.remote import is_url, local_path
+from llmforge.curate.sources import find_inputs, name_sources, plan_shards
+from llmforge.pipeline.document_files import before_magic
 from llmforge.pipeline.stage import Context, Shard
 
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -47,10 +49,8 @@ def explain(settings: Settings, target: str) -> Explained:
         items = (item for item in _read(shard, context) if _is_sought(item, target))
     else:
         path, _, name = target.partition("#")
-        context = _context_of_file(settings, path)
-        shards = plan_shards(context.settings.curate, context.inputs)
-        shard = shards[0]
-        every = (item for one in shards for item in _read(one, context) if isinstance(item, RawDocument | BadItem))
+        context, shard = _find_file(settings, path)
+        every = (item for item in _read(shard, context) if isinstance(item, RawDocument | BadItem))
         items = (item for place, item in enumerate(every, 1) if not name or _name_in_file(item, place) == name)
     item = next(items, None)
     if item is None:
@@ -67,11 +67,27 @@ def _context(settings: Settings) -> Context:
     return Context(settings.run_folder / "curate.partial", settings, find_inputs(settings.curate))
 
 
-def _context_of_file(settings: Settings, path: str) -> Context:
-    """The settings with this file as their only source, read as the source that holds it."""
-    section = next((one for one in settings.curate.sources if _holds(one, path)), SourceSection(path=path))
-    only = section.model_copy(update={"path": path, "limit": None})
-    curate = settings.curate.model_copy(update={"sources": (only,)})
+def _find_file(settings: Settings, path: str) -> tuple[Context, Shard]:
+    """The work on one file, as the source that holds it reads it: its name, place, repository and licence are of that.
+
+    A file of no source is a source of its own.
+    """
+    sections, names = settings.curate.sources, name_sources(settings.curate.sources)
+    for section, name in zip(sections, names, strict=True):
+        if is_url(local_path(section.path)) or not _holds(section, path):
+            continue
+        context = _context_of(settings, section.model_copy(update={"name": name, "limit": None}))
+        for place, file in enumerate(context.inputs.files):
+            if file.path.resolve() == Path(path).resolve():
+                shard = plan_shards(context.settings.curate, context.inputs)[0]
+                return context, replace(shard, work={**shard.work, "first": place, "end": place + 1})
+    context = _context_of(settings, SourceSection(path=path))
+    return context, plan_shards(context.settings.curate, context.inputs)[0]
+
+
+def _context_of(settings: Settings, section: SourceSection) -> Context:
+    """The settings with this source alone."""
+    curate = settings.curate.model_copy(update={"sources": (section,)})
     return _context(settings.model_copy(update={"curate": curate}))
 
 
@@ -81,7 +97,7 @@ def _name_in_file(item: RawDocument | BadItem, place: int) -> str:
 
 
 def _holds(section: SourceSection, path: str) -> bool:
-    source = Path(section.path).resolve()
+    source = before_magic(Path(local_path(section.path))).resolve()
     return source == Path(path).resolve() or source in Path(path).resolve().parents
 
 

@@ -1,8 +1,9 @@
 """The child process that runs the extractor: `python -P extract_worker.py ENGINE MAX_CPU_S MAX_MEMORY_BYTES`.
 
-A script of its own, so that it imports nothing of llmforge. It says `{"ready": ...}` first. Then it reads frames
-from standard input (8 bytes of length, then a page in UTF-8) and answers each with a frame of JSON on standard
-output: `{"text": ...}` or `{"error": ...}`. A page that takes too much CPU time ends the process by SIGPROF.
+A script of its own, so that it imports nothing of llmforge but what lies beside it, by its path. It says
+`{"ready": ...}` first. Then it reads frames from standard input (8 bytes of length, then a page in UTF-8) and answers
+each with a frame of JSON on standard output: `{"text": ...}` or `{"error": ...}`. A page that takes too much CPU time
+ends the process by SIGPROF.
 """
 
 import contextlib

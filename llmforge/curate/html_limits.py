@@ -20,6 +20,8 @@ _FLAT_KEYS = np.sort(np.array(_FLAT, dtype=f"S{_NAME_BYTES}").view(np.uint64))
 
 _IS_LETTER = np.zeros(256, dtype=np.bool_)
 _IS_LETTER[list(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] = True
+_MAY_FOLLOW = _IS_LETTER.copy()
+_MAY_FOLLOW[ord("/")] = True
 _IN_NAME = _IS_LETTER.copy()
 _IN_NAME[list(b"0123456789:-")] = True
 _LOWER = np.frombuffer(bytes(range(256)).lower(), dtype=np.uint8)
@@ -35,7 +37,7 @@ def find_excess(page: bytes, limits: ExtractSection) -> str | None:
     if len(page) > limits.max_html_bytes:
         return "html_too_large"
     data = np.frombuffer(page + bytes(_NAME_BYTES + 2), dtype=np.uint8)  # so that every tag has room for its name
-    starts = np.flatnonzero(data == ord("<")) + 1
+    starts = np.flatnonzero((data[:-1] == ord("<")) & _MAY_FOLLOW[data[1:]]) + 1
     is_end = data[starts] == ord("/")
     names = starts + is_end
     is_tag = _IS_LETTER[data[names]]

@@ -18,6 +18,7 @@ from llmforge.config.filters.evaluation import DecontaminateSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError
 from llmforge.curate.extract import extract_page, shared_extractor
+from llmforge.curate.filters.classifier import check_functions
 from llmforge.curate.filters.decontaminate import load_sets
 from llmforge.curate.filters.named_files import check_files
 from llmforge.curate.filters.table import find_rule
@@ -26,7 +27,7 @@ from llmforge.curate.outputs import ShardOutputs
 from llmforge.curate.readers.items import BadItem, Merged, RawDocument
 from llmforge.curate.reading import read_shard
 from llmforge.curate.sources import find_inputs, plan_shards, resolve_sources
-from llmforge.pipeline.counts import Counts
+from llmforge.pipeline.counts import Counts, Flow
 from llmforge.pipeline.inputs import Inputs
 from llmforge.pipeline.stage import Context, Plan, Shard
 from llmforge.pipeline.warnings import check_bad_fraction, rule_warnings
@@ -96,6 +97,7 @@ class CurateStage:
     def find_inputs(self, settings: Settings, run_folder: object) -> Inputs:
         """The files of the sources, and the contents of the lists and models that the rules name."""
         inputs = find_inputs(settings.curate)
+        check_functions(settings.curate.rules)
         return replace(inputs, sections=inputs.sections + check_files(settings.curate.rules))
 
     def review(self, settings: Settings, counts: Counts) -> list[str]:
@@ -103,7 +105,7 @@ class CurateStage:
         _check_text_is_found(counts)
         check_bad_fraction(counts, settings.curate.max_bad_fraction)
         if not counts.total.documents.kept:
-            raise InputError(f"curate: no document is left of {counts.total.documents.came_in:,}", _SEE_DROPS)
+            raise InputError(_describe_loss(counts.total.documents), _SEE_DROPS)
         warnings = rule_warnings(counts, settings.curate.max_drop_share)
         warnings += _unused_rules(settings.curate, counts)
         if unproven := counts.measures["frames_without_checksum"]:
@@ -111,6 +113,15 @@ class CurateStage:
         if replaced := counts.measures["pages_with_replaced_characters"]:
             warnings.append(f"{replaced:,} pages hold bytes outside their character set; these became U+FFFD")
         return warnings
+
+
+def _describe_loss(flow: Flow) -> str:
+    """What became of the documents, when none is left."""
+    reasons = (flow.dropped + flow.quarantined).most_common(5)
+    said = ", ".join(f"{name} {count:,}" for name, count in reasons)
+    return (
+        f"curate: no document is left of {flow.came_in:,} ({said})" if said else "curate: the sources hold no document"
+    )
 
 
 def _check_text_is_found(counts: Counts) -> None:
@@ -132,6 +143,8 @@ def _unused_rules(settings: CurateSection, counts: Counts) -> list[str]:
     return [f"{name} judged no document: it is made for {' and '.join(sorted(kinds[name]))}" for name in unused]
 
 
-_SEE_DROPS = "the account names the rule or error of each; look at the sources, or loosen a rule"
+_SEE_DROPS = (
+    "`llmforge curate --explain FILE` shows a document before every rule; look at the sources, or loosen a rule"
+)
 
 CURATE = CurateStage()

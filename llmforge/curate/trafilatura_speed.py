@@ -14,8 +14,9 @@ from lxml import etree, html
 
 _REGEXP = {"re": "http://exslt.org/regular-expressions"}
 _SEARCHES = {"search": "patterns of attributes"}
-_REMEMBERED_STRINGS = 4096
-_LONGEST_REMEMBERED = 1000  # characters; so what is remembered stays within a few megabytes on any page
+# Of each attribute of each expression, some 50 in all; so hostile pages have at most some 50 MB remembered.
+_REMEMBERED_STRINGS = 1024
+_LONGEST_REMEMBERED = 200  # characters
 
 # `.//*[self::a or self::b][condition]`, where the first brackets may be missing.
 _ELEMENTS = re.compile(r"\s*\(?\.//\*(\[\(?self::[^\]]*\])?(?=\[)")
@@ -36,7 +37,9 @@ _CLAIMS: tuple[tuple[re.Pattern[str], Callable[..., str | None]], ...] = (
     ),
 )
 _ABOUT_ATTRIBUTES = re.compile(rf"(?:{_STRING}|@[\w-]+|(?:contains|starts-with|translate|re:test)\(|[=,|)\s])+")
-_OF_ITS_OWN = re.compile(r"\(\?(P|[a-zA-Z]+\))|\\[1-9]")  # flags for a whole pattern, and numbers or names of groups
+_QUOTED = re.compile(_STRING)
+_PREFIX = re.compile(r"(?<!:)\b(?!re:)[\w-]+:(?!:)")  # a namespace that the rebuilt expression would not know
+_OF_ITS_OWN = re.compile(r"\(\?(P|\(|[a-zA-Z]+\))|\\[1-9]")  # flags for a whole pattern, and numbers or names of groups
 
 
 def make_faster() -> None:
@@ -47,7 +50,7 @@ def make_faster() -> None:
     for table in vars(xpaths).values():
         if isinstance(table, list):
             table[:] = [faster(one) if isinstance(one, etree.XPath) else one for one in table]
-    patterns: dict[str, Any] = readability_lxml.REGEXES
+    patterns: dict[str, Any] = getattr(readability_lxml, "REGEXES", {})
     patterns.update({name: Remembering(pattern) for name, pattern in patterns.items()})
 
 
@@ -75,7 +78,7 @@ def faster(expression: etree.XPath) -> etree.XPath:
         return expression
     start = found.end()
     parts, end = _split_condition(expression.path, start)
-    if not _needs_attributes(parts):
+    if not _needs_attributes(parts) or _PREFIX.search(_QUOTED.sub("", expression.path[end:])):
         return expression
     condition, functions = _join_claims(parts)
     path = f"{expression.path[:start]}[@*][{condition}]{expression.path[end:]}"
@@ -129,10 +132,16 @@ def _find_claim(part: str) -> tuple[str, str] | None:
         if found := form.fullmatch(part):
             attribute, *strings = found.groups()
             pattern = to_pattern(*(string[1:-1] for string in strings))
-            if pattern is None or _OF_ITS_OWN.search(pattern) or re.search(pattern, ""):
-                return None
-            return attribute, pattern
+            return (attribute, pattern) if pattern is not None and _can_be_joined(pattern) else None
     return None
+
+
+def _can_be_joined(pattern: str) -> bool:
+    """Whether a pattern means the same beside others, and asks for more than the attribute that is there."""
+    try:
+        return not _OF_ITS_OWN.search(pattern) and not re.search(pattern, "")
+    except re.error:
+        return False
 
 
 def _untranslate(before: str, after: str, text: str) -> str | None:

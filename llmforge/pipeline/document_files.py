@@ -4,6 +4,7 @@ import glob
 import os
 import stat
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ def find_files(path: str) -> tuple[Path, list[Path]]:
         return named, _walk(named)
     if glob.has_magic(path) and not named.exists():
         found = [Path(name) for name in sorted(glob.glob(path, recursive=True))]
-        base = Path(*_parts_before_magic(named))
+        base = before_magic(named)
         # A pattern follows links: what it finds behind one is a second sight of a file, or lies somewhere else.
         files = [file for file in found if not file.is_dir() and not _is_link(file, base)]
         if not files:
@@ -144,13 +145,9 @@ def _require_regular(file: Path) -> Path:
     return file
 
 
-def _parts_before_magic(path: Path) -> list[str]:
-    parts: list[str] = []
-    for part in path.parts:
-        if glob.has_magic(part):
-            break
-        parts.append(part)
-    return parts
+def before_magic(path: Path) -> Path:
+    """The folder that a pattern starts from; a path without a pattern is its own."""
+    return Path(*takewhile(lambda part: not glob.has_magic(part), path.parts))
 
 
 def _is_link(file: Path, base: Path) -> bool:

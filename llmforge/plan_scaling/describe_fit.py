@@ -9,10 +9,15 @@ def describe_fit(fit: Fit) -> list[Row]:
     """The parameters with their intervals, how well they fit, and what they recommend."""
     return [
         *(Row(name, f"{value:.4g}", _unit(name), _interval(fit, name)) for name, value in fit.params.items()),
-        Row("optimal size grows with", f"compute^{fit.exponent:.3f}", "", _interval(fit, "exponent")),
+        Row(
+            "optimal size grows with",
+            "undefined" if fit.exponent is None else f"compute^{fit.exponent:.3f}",
+            "",
+            _interval(fit, "exponent"),
+        ),
         Row(
             "tokens per parameter",
-            f"{fit.tokens_per_param:,.1f}",
+            _ratio(fit.tokens_per_param),
             f"at {fit.budget_flops:.3g} FLOPs",
             _interval(fit, "tokens_per_param"),
         ),
@@ -34,7 +39,7 @@ def describe_fit(fit: Fit) -> list[Row]:
         *(
             Row(
                 one.name,
-                "undefined" if one.tokens_per_param is None else f"{one.tokens_per_param:,.1f}",
+                _ratio(one.tokens_per_param),
                 "tokens per parameter",
                 f"E {one.E:.4g}, alpha {one.alpha:.4g}, beta {one.beta:.4g}",
             )
@@ -58,6 +63,11 @@ def _isoflop_rows(fit: Fit) -> list[Row]:
         unit = "" if one.params is None else "parameters"
         rows.append(Row(f"isoFLOP {one.flops:.3g}", best, unit, f"parabola through {one.num_runs} runs"))
     return rows
+
+
+def _ratio(tokens_per_param: float | None) -> str:
+    """Undefined where a power is not positive: such a law has no optimum."""
+    return "undefined" if tokens_per_param is None else f"{tokens_per_param:,.1f}"
 
 
 def _unit(name: str) -> str:

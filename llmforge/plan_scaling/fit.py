@@ -46,7 +46,8 @@ class Fit:
         starts_at_best: fits of the last round that ended within 0.01 % of the best objective (count).
         intervals: 10th and 90th percentile of the bootstrap, for the parameters, for `exponent` (optimal size over
             compute) and for `tokens_per_param` at `budget_flops`.
-        exponent, tokens_per_param, budget_flops: what the law recommends, at that budget.
+        exponent, tokens_per_param, budget_flops: what the law recommends, at that budget; null where one of its powers
+            is not positive, for then it has no optimum.
         median_error: median of |predicted / measured - 1| of the losses.
         held_out: the largest runs, predicted from the smaller ones.
         sensitivity: tokens per parameter without the runs that pull most.
@@ -63,8 +64,8 @@ class Fit:
     num_resamples: int
     seed: int
     intervals: dict[str, tuple[float, float]]
-    exponent: float
-    tokens_per_param: float
+    exponent: float | None
+    tokens_per_param: float | None
     budget_flops: float
     median_error: float
     held_out: HeldOut
@@ -104,12 +105,11 @@ def fit_law(
     theta, value, at_best = search(points, delta)
     resampled = _bootstrap(theta, points, delta, num_resamples, seed)
     law = to_law(theta)
-    optimum = frontier(law, "")
     intervals = _intervals(resampled, budget)
     errors = np.abs(np.expm1(residuals_of(theta[None], points)[0]))
     sensitivity = _sensitivity(theta, points, delta, budget)
     held_out = _held_out(runs, theta, delta)
-    ratio = optimum.tokens(budget) / optimum.params(budget)
+    ratio = _tokens_per_param(law, budget)
     return Fit(
         params=_named(law),
         objective=value,
@@ -120,7 +120,7 @@ def fit_law(
         num_resamples=num_resamples,
         seed=seed,
         intervals=intervals,
-        exponent=law.exponent,
+        exponent=law.exponent if ratio is not None else None,
         tokens_per_param=ratio,
         budget_flops=budget,
         median_error=float(np.median(errors)),
@@ -192,10 +192,16 @@ def _sensitivity(theta: Array, points: Points, delta: float, budget: float) -> t
     results = []
     for name, order in orders.items():
         law = _refit(theta, points.take(np.sort(order[:-_DROPPED])), delta)
-        optimum = frontier(law, "") if min(law.alpha, law.beta) > 0 else None
-        ratio = optimum.tokens(budget) / optimum.params(budget) if optimum else None
-        results.append(Sensitivity(name, law.E, law.alpha, law.beta, ratio))
+        results.append(Sensitivity(name, law.E, law.alpha, law.beta, _tokens_per_param(law, budget)))
     return tuple(results)
+
+
+def _tokens_per_param(law: LossLaw, budget: float) -> float | None:
+    """What a law recommends; None where a power is not positive, for then there is no optimum."""
+    if min(law.alpha, law.beta) <= 0:
+        return None
+    optimum = frontier(law, "")
+    return optimum.tokens(budget) / optimum.params(budget)
 
 
 def _held_out(runs: Sequence[Run], theta: Array, delta: float) -> HeldOut:

@@ -65,8 +65,9 @@ def _plot_profiles(fit: Fit, runs: Sequence[Run], path: Path) -> Path:
 
 def _plot_surface(fit: Fit, runs: Sequence[Run], path: Path) -> Path:
     """The fitted loss over size and tokens, with the runs, and the interval of the optimum at the target budget."""
-    budget, (low, high) = fit.budget_flops, fit.intervals.get("tokens_per_param", (fit.tokens_per_param,) * 2)
-    chosen = [np.sqrt(budget / (6 * ratio)) for ratio in (low, fit.tokens_per_param, high)]
+    budget, best = fit.budget_flops, fit.tokens_per_param
+    ratios = [] if best is None else sorted((best, *fit.intervals.get("tokens_per_param", ())))
+    chosen = [np.sqrt(budget / (6 * ratio)) for ratio in ratios]
     all_params = [*(run.params for run in runs), *chosen]
     all_tokens = [*(run.tokens for run in runs), *(budget / (6 * size) for size in chosen)]
     params = np.geomspace(min(all_params) / 2, max(all_params) * 2, 160)
@@ -78,9 +79,10 @@ def _plot_surface(fit: Fit, runs: Sequence[Run], path: Path) -> Path:
         axes.clabel(lines, fontsize=7, fmt="%.2f")
         axes.plot([run.params for run in runs], [run.tokens for run in runs], "o", markersize=4, label="runs")
         axes.plot(params, budget / (6 * params), color=COLOURS[1], linewidth=1, label=f"{budget:.3g} FLOPs")
-        interval = np.geomspace(chosen[2], chosen[0], 40)
-        text = f"optimum: {low:.3g} to {high:.3g} tokens per parameter"
-        axes.plot(interval, budget / (6 * interval), color=COLOURS[4], linewidth=7, alpha=0.5, label=text)
+        if ratios:
+            interval = np.geomspace(chosen[-1], chosen[0], 40)
+            text = f"optimum: {ratios[0]:.3g} to {ratios[-1]:.3g} tokens per parameter"
+            axes.plot(interval, budget / (6 * interval), color=COLOURS[4], linewidth=7, alpha=0.5, label=text)
         axes.set(xscale="log", yscale="log", xlim=(params[0], params[-1]), ylim=(tokens[0], tokens[-1]))
         legend(axes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return path

@@ -124,10 +124,23 @@ def test_no_file_means_the_one_here_or_defaults(tmp_path: Path, monkeypatch) -> 
 def test_identity_leaves_out_defaults_places_and_workers() -> None:
     settings = load_settings(
         None,
-        ["run.workers=2", "run.dir=elsewhere", "curate.sources=[{path: a, limit: 5}]", "curate.max_bad_fraction=0.5"],
+        ["run.workers=2", "run.dir=elsewhere", "curate.sources=[{path: a, limit: 5}]", "curate.max_drop_share=0.5"],
     ).settings
     assert identity_settings(settings.run) == {}
-    assert identity_settings(settings.curate) == {"sources": [{"limit": 5}], "max_bad_fraction": 0.5}
+    assert identity_settings(settings.curate) == {"sources": [{"limit": 5}], "max_drop_share": 0.5}
+
+
+@pytest.mark.parametrize(
+    ("setting", "said"),
+    [
+        ("curate.language.keep=[english]", "'english' is no language that is told apart"),
+        ("curate.language.keep=[EN]", "'EN' is no language"),
+        ("curate.filters=[{rule: bad_words@c4, words: []}]", "at least 1 item"),
+    ],
+)
+def test_values_that_would_drop_everything_are_refused(setting: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings(None, [setting])
 
 
 def test_every_setting_is_described_and_its_default_is_valid() -> None:

@@ -127,6 +127,8 @@ def test_frames_without_checksum_are_counted(tmp_path: Path) -> None:
         (b'{"text": "\\ud800"}', "lone_surrogate"),
         (b'{"a":' * 3000, "nesting_too_deep"),
         (b"[" * 100_000, "nesting_too_deep"),
+        (b'{"a":' * 500 + b"1" + b"}" * 500, "nesting_too_deep"),  # is read, but no output could hold it
+        (b'{"a":' + b"[" * 255 + b"]" * 255 + b"}", "nesting_too_deep"),
         (b'{"text": NaN}', "nan_literal"),
         (b'{"text": Infinity}', "nan_literal"),
         (b'{"n": ' + b"7" * 5000 + b"}", "bad_number"),

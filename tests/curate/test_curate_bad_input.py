@@ -229,6 +229,18 @@ def test_too_many_bad_records_stop_the_stage(curate: Curate, tmp_path: Path) -> 
     assert len(curate(tmp_path / "a.jsonl", settings={"max_bad_fraction": 0.02}).kept) == 98
 
 
+def test_a_raised_limit_on_bad_records_goes_on_with_what_is_done(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(jsonl(98) + b"bad\n" * 2)
+    sources = [{"path": str(tmp_path / "a.jsonl"), "name": "s"}]
+    with pytest.raises(InputError):
+        run_curate(tmp_path / "run", sources, max_bad_fraction=0.01)
+    (written,) = (tmp_path / "run" / "curate.partial" / "data").iterdir()
+    at = written.stat().st_mtime_ns
+    result = run_curate(tmp_path / "run", sources, max_bad_fraction=0.02)
+    assert len(result.kept) == 98
+    assert (result.folder / "data" / written.name).stat().st_mtime_ns == at
+
+
 def test_a_source_without_any_text_is_told_to_name_its_key(curate: Curate, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"body": "a"}\n{"body": "b"}\n')
     (tmp_path / "b.jsonl").write_bytes(jsonl(2))
@@ -240,8 +252,11 @@ def test_a_source_without_any_text_is_told_to_name_its_key(curate: Curate, tmp_p
 
 def test_nothing_left_is_an_error(curate: Curate, tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
-    with pytest.raises(InputError, match="no document is left of 1"):
+    with pytest.raises(InputError, match=r"no document is left of 1 \(empty_file 1\)"):
         curate(tmp_path / "a.txt")
+    (tmp_path / "b.jsonl").write_bytes(jsonl(2) + b"bad\n")
+    with pytest.raises(InputError, match=r"left of 3 \(gopher_quality.too_few_words 2, bad_json 1\)"):
+        curate(tmp_path / "b.jsonl", settings={"filters": [{"rule": "gopher_quality", "min_words": 500}]})
 
 
 def test_a_parquet_file_without_a_text_column_names_its_columns(curate: Curate, tmp_path: Path) -> None:

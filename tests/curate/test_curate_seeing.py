@@ -198,6 +198,22 @@ def test_what_offends_and_what_was_taken_out_is_shown(folder: Path, tmp_path: Pa
     assert {"rule": "c4@paper", "reason": "no_end_mark", "text": "Read more..."} in facts["edits"]
 
 
+@pytest.mark.parametrize("path", ["checkouts", "checkouts/**"])
+def test_a_file_of_a_checkout_is_explained_as_its_source_reads_it(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "checkouts" / "project"
+    (folder / "src").mkdir(parents=True)
+    (folder / "LICENSE").write_text(
+        "Permission is hereby granted, free of charge, to any person obtaining a copy of this"
+    )
+    (folder / "src" / "a.py").write_text("".join(f"value_{number} = {number}\n" for number in range(40)))
+    section = {"sources": ({"path": str(tmp_path / path), "type": "code"},), "filters": ({"rule": "license"},)}
+    values = {"run": {"dir": str(tmp_path), "name": "run"}, "curate": section}
+    result = run_curate(tmp_path / "run", section["sources"], filters=section["filters"])
+    (row,) = (row for row in result.kept if row["meta"]["path"].endswith("a.py"))
+    facts = to_dict(explain(Settings.model_validate(values), str(folder / "src" / "a.py")))
+    assert (facts["id"], facts["dropped_by"]) == (row["id"], None)
+
+
 def test_a_bad_record_is_explained_as_one(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_bytes(b'{"text": "a"}\n{"text": NaN}\n')
     with pytest.raises(InputError, match="quarantined, nan_literal at byte 14"):

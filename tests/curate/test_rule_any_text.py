@@ -19,6 +19,7 @@ from llmforge.config.filters.general import (
 )
 from llmforge.config.filters.prose import QualityScoresSection
 from llmforge.core.errors import InputError, SettingsError
+from llmforge.curate.filters.classifier import check_functions
 from llmforge.curate.filters.findings import Edited, Removal
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.readers.items import Verdict
@@ -220,7 +221,24 @@ def test_a_classifier_of_the_users_own(tmp_path, monkeypatch):
     with pytest.raises(SettingsError, match="own_scorer:number is no function"):
         judge(stats, ClassifierSection(rule="classifier", function="own_scorer:number", min_score=0))
     with pytest.raises(SettingsError, match="no_such_module:f cannot be loaded"):
-        judge(stats, ClassifierSection(rule="classifier", function="no_such_module:f", min_score=0))
+        check_functions([ClassifierSection(rule="classifier", function="no_such_module:f", min_score=0)])
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise KeyError(text)", "KeyError: '12345'"),
+        ("return {'good': 1}", "TypeError: float"),
+        ("return float('nan')", "no number"),
+    ],
+)
+def test_a_classifier_that_fails_is_named_with_the_document(tmp_path, monkeypatch, body, said):
+    name = f"own_failing_{len(body)}"
+    (tmp_path / f"{name}.py").write_text(f"def score(text):\n    {body}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    limits = ClassifierSection(rule="classifier", function=f"{name}:score", min_score=0.5)
+    with pytest.raises(SettingsError, match=f"{name}:score failed on the document that begins '12345': .*{said}"):
+        judge(TextStats("12345"), limits)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,7 @@ MADE_UP = [
     """(.//*[(self::div or self::p)][re:test(@id|@class, '^a|b$') or re:test(@class, 'nav', 'i')])[1]""",
     """.//*[self::p][contains(@id, 'a')][1]|.//div""",
     """.//*[self::p][contains(@id, ' or ') or contains(@id, "]")]""",
+    """.//*[re:test(@class, '(y)|q') or re:test(@class, '^(a)?(?(1)b|c)$') or @id='x']""",
     """.//*[re:test(@class, '(a)b\\1|x') or re:test(@id, '(?i)NAV')]""",
 ]
 UNCHANGED = [
@@ -38,6 +39,7 @@ UNCHANGED = [
     ".//*[p or contains(@class, 'x')]",
     ".//*[position()=1 or contains(@class, 'x')]",
     ".//*[contains(@class, '')]",
+    ".//*[@class='a' or @id='x']/x:foo",
     ".//*[re:test(@class, 'x*')]",
     "//*[contains(@class, 'x')]",
     ".//div[contains(@class, 'x')]",
@@ -45,7 +47,7 @@ UNCHANGED = [
 
 
 def to_xpath(path: str) -> etree.XPath:
-    return etree.XPath(path, namespaces=REGEXP)
+    return etree.XPath(path, namespaces={**REGEXP, "x": "of another"})
 
 
 def words_of(path: str) -> list[str]:

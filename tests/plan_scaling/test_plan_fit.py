@@ -91,6 +91,15 @@ def test_runs_of_one_size_cannot_identify_its_power():
     assert any("the power of params is a guess" in warning for warning in fit.warnings)
 
 
+def test_a_law_whose_size_does_not_help_has_no_optimum():
+    """The sign of a power that the runs do not tell depends on the machine's arithmetic."""
+    runs = [Run(n, d, 1.8 + 2000 * d**-0.36 + 0.01 * math.log(n)) for n in (1e8, 1e9, 1e10) for d in (1e9, 1e10, 1e11)]
+    fit = fit_law(runs, seed=1, num_resamples=20)
+    assert fit.params["alpha"] <= 0
+    assert (fit.exponent, fit.tokens_per_param) == (None, None)
+    assert [row.value for row in describe_fit(fit) if row.name == "tokens per parameter"] == ["undefined"]
+
+
 def test_far_extrapolation_is_cautioned():
     fit = fit_law(make_runs(30), seed=1, num_resamples=20, budget_flops=1e27)
     assert any("decades beyond the largest run" in warning for warning in fit.warnings)

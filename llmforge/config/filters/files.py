@@ -18,9 +18,10 @@ class NamedFile(NamedTuple):
     source: str
 
 
-def file_setting(default: Any, source: str, description: str) -> Any:
+def file_setting(default: Any, source: str, description: str, **constraints: Any) -> Any:
     """A field that holds one place, several (a tuple) or none; `source` says where one gets such a file."""
-    return Field(default, json_schema_extra={"execution": True, "file_source": source}, description=description)
+    extra: Any = {"execution": True, "file_source": source}
+    return Field(default, json_schema_extra=extra, description=description, **constraints)
 
 
 def named_files(section: BaseModel) -> Iterator[NamedFile]:

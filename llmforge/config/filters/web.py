@@ -57,7 +57,7 @@ class BadWordsSection(Section):
     """C4's list of bad words: one is too many."""
 
     rule: Literal["bad_words@c4"] = Field(..., description="name and variant")
-    words: tuple[str, ...] = file_setting(..., _LDNOOBW, "files of one word or phrase a line")
+    words: tuple[str, ...] = file_setting(..., _LDNOOBW, "files of one word or phrase a line", min_length=1)
     max_words: int = Field(0, ge=0, description="drop with more words of the list")
 
 
@@ -65,5 +65,5 @@ class FlaggedWordsSection(Section):
     """A word list as a measure of toxicity: a share of all words, as in Data-Juicer."""
 
     rule: Literal["bad_words@share"] = Field(..., description="name and variant")
-    words: tuple[str, ...] = file_setting(..., _LDNOOBW, "files of one word or phrase a line")
+    words: tuple[str, ...] = file_setting(..., _LDNOOBW, "files of one word or phrase a line", min_length=1)
     max_share: Share = Field(0.045, description="drop with a larger share of words of the list")

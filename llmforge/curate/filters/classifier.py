@@ -8,10 +8,12 @@ Source: Joulin et al., Bag of Tricks for Efficient Text Classification, arXiv 16
 arXiv 2406.11794, section 4.4 (fastText as a filter of quality; DCLM-baseline keeps scores of 0.018112 and above).
 """
 
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
+from typing import Any
 
 from llmforge.config.filters.general import ClassifierSection
 from llmforge.core.errors import InputError, SettingsError
@@ -24,7 +26,7 @@ GROUP = "llmforge.classifiers"
 
 def examine(stats: TextStats, limits: ClassifierSection) -> Iterator[Condition]:
     """The score."""
-    score = float(_scorer(limits)(stats.text))
+    score = _scorer(limits)(stats.text)
     stats.meta["classifier_score"] = round(score, 6)
     yield Condition("score_too_low", score, limits.min_score, ">=", "min_score")
 
@@ -35,7 +37,35 @@ def _scorer(limits: ClassifierSection) -> Callable[[str], float]:
 
     Raises: InputError if the model cannot be read or has no such label; SettingsError if there is no such function.
     """
-    return _find_function(str(limits.function)) if limits.model is None else _load_model(limits)
+    if limits.model is not None:
+        return _load_model(limits)
+    name = str(limits.function)
+    function = _find_function(name)
+
+    def score(text: str) -> float:
+        try:
+            value = float(function(text))
+        except Exception as error:  # the user's code may raise anything
+            raise SettingsError(f"{_failed(name, text)}: {type(error).__name__}: {error}", _GIVES) from error
+        if math.isnan(value):
+            raise SettingsError(f"{_failed(name, text)}: it returned no number (NaN)", _GIVES)
+        return value
+
+    return score
+
+
+def check_functions(rules: Iterable[Any]) -> None:
+    """Load every function that the rules name.
+
+    Raises: SettingsError if one cannot be loaded.
+    """
+    for limits in rules:
+        if isinstance(limits, ClassifierSection) and limits.function is not None:
+            _scorer(limits)
+
+
+def _failed(name: str, text: str) -> str:
+    return f"classifier.function: {name} failed on the document that begins {text[:40]!r}"
 
 
 def _load_model(limits: ClassifierSection) -> Callable[[str], float]:
@@ -59,10 +89,10 @@ def _load_model(limits: ClassifierSection) -> Callable[[str], float]:
     return score
 
 
-def _find_function(name: str) -> Callable[[str], float]:
+def _find_function(name: str) -> Callable[[str], Any]:
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name in found:
-        loaded: Callable[[str], float] = found[name].load()
+        loaded: Callable[[str], Any] = found[name].load()
         return loaded
     module, _, function = name.partition(":")
     try:
@@ -71,8 +101,12 @@ def _find_function(name: str) -> Callable[[str], float]:
         raise SettingsError(f"classifier.function: {name} cannot be loaded ({error})", _HOW) from error
     if not callable(scorer):
         raise SettingsError(f"classifier.function: {name} is no function and no entry point of {GROUP}", _HOW)
-    score: Callable[[str], float] = scorer
-    return score
+    function_of_module: Callable[[str], Any] = scorer
+    return function_of_module
 
 
-_HOW = "name an installed entry point, or module:function of a module that Python can import from here"
+_HOW = (
+    "name an installed entry point, or module:function of a module on Python's path "
+    "(PYTHONPATH=. for one in this folder)"
+)
+_GIVES = "a classifier takes the text and returns a number"
