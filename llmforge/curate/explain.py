@@ -78,7 +78,7 @@ def _find_file(settings: Settings, path: str) -> tuple[Context, Shard]:
             continue
         context = _context_of(settings, section.model_copy(update={"name": name, "limit": None}))
         for place, file in enumerate(context.inputs.files):
-            if file.path.resolve() == Path(path).resolve():
+            if file.path.name == Path(path).name and file.path.resolve() == Path(path).resolve():
                 shard = plan_shards(context.settings.curate, context.inputs)[0]
                 return context, replace(shard, work={**shard.work, "first": place, "end": place + 1})
     context = _context_of(settings, SourceSection(path=path))

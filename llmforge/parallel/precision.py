@@ -19,8 +19,10 @@ AUTOCAST: dict[str, torch.dtype | None] = {"fp32": None, "bf16": torch.bfloat16,
 
 _WARM_UP_STEPS = 1
 _TIMED_STEPS = 3
-_LONGEST_WARM_UP_S = 5.0
 _HOPELESS_TIMES = 3
+_LONGEST_WARM_UP_S = 5.0
+"""A pass that takes longer than so many of the other precision's, and a warm-up besides, is not tried again."""
+
 _MIN_GAIN = 1.1
 """A half precision has to be this many times as fast as fp32 to be taken for its coarser numbers."""
 

@@ -102,7 +102,7 @@ def design_runs(
             "give it a larger share, or plan for a larger budget",
         )
     runs = tuple(sorted(chosen, key=lambda run: (run.shape.params, run.tokens)))
-    ratio = frontier(law, "").tokens(target_flops) / frontier(law, "").params(target_flops)
+    ratio = frontier(law, "").tokens_per_param(target_flops)
     spread = math.exp(_TENTH * math.sqrt(_variance(information, aim)))
     return Design(runs, target_flops, sum(run.flops for run in runs), (ratio / spread, ratio * spread))
 
@@ -143,7 +143,7 @@ def _aim(law: LossLaw, flops: float) -> Array:
     def log_ratio(theta: Array) -> float:
         a, b, e, alpha, beta = (float(value) for value in theta)
         optimum = frontier(LossLaw("", math.exp(e), math.exp(a), math.exp(b), alpha, beta), "")
-        return math.log(optimum.tokens(flops) / optimum.params(flops))
+        return math.log(optimum.tokens_per_param(flops))
 
     centre = np.array([math.log(law.A), math.log(law.B), math.log(law.E), law.alpha, law.beta])
     steps = 1e-5 * np.eye(5)

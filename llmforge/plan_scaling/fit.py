@@ -170,8 +170,7 @@ def _bootstrap(theta: Array, points: Points, delta: float, num_resamples: int, s
 def _intervals(resampled: Array, budget: float) -> dict[str, tuple[float, float]]:
     laws = [to_law(row) for row in resampled if min(row[3:]) > 0]
     columns = {name: [getattr(law, name) for law in laws] for name in ("E", "A", "B", "alpha", "beta", "exponent")}
-    optima = [frontier(law, "") for law in laws]
-    columns["tokens_per_param"] = [optimum.tokens(budget) / optimum.params(budget) for optimum in optima]
+    columns["tokens_per_param"] = [frontier(law, "").tokens_per_param(budget) for law in laws]
     ends = {name: np.percentile(values, _PERCENTILES) for name, values in columns.items() if values}
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
 
@@ -198,10 +197,7 @@ def _sensitivity(theta: Array, points: Points, delta: float, budget: float) -> t
 
 def _tokens_per_param(law: LossLaw, budget: float) -> float | None:
     """What a law recommends; None where a power is not positive, for then there is no optimum."""
-    if min(law.alpha, law.beta) <= 0:
-        return None
-    optimum = frontier(law, "")
-    return optimum.tokens(budget) / optimum.params(budget)
+    return frontier(law, "").tokens_per_param(budget) if min(law.alpha, law.beta) > 0 else None
 
 
 def _held_out(runs: Sequence[Run], theta: Array, delta: float) -> HeldOut:

@@ -68,6 +68,10 @@ class ComputeLaw:
         """Optimal data for a budget (tokens)."""
         return flops / (6 * self.params(flops))
 
+    def tokens_per_param(self, flops: float) -> float:
+        """Optimal data over optimal size for a budget (tokens per parameter)."""
+        return self.tokens(flops) / self.params(flops)
+
     def flops_for_params(self, params: float) -> float:
         """The budget for which `params` parameters are optimal (FLOPs)."""
         return float((params / self.coefficient) ** (1 / self.exponent))

