@@ -91,14 +91,27 @@ def nearest(word: str, allowed: list[str]) -> str | None:
 def _describe(path: Path_, details: list[ErrorDetails], root: type[BaseModel]) -> Problem:
     first = details[0]
     if first["type"] == "extra_forbidden":
-        allowed = sorted({name for model in model_at(path[:-1], root) for name in model.model_fields})
+        models = _tagged(model_at(path[:-1], root), first["loc"])
+        allowed = sorted({name for model in models for name in model.model_fields})
         what = f"unknown key; got `{dotted(path)}`, allowed {', '.join(allowed)}"
         return Problem(path, what, nearest(str(path[-1]), allowed))
     if first["type"] == "missing":
         return Problem(path, f"`{dotted(path)}` is missing")
-    wishes = " or ".join(dict.fromkeys(_wish(item) for item in details))
+    wishes = " or ".join(dict.fromkeys(wish(item) for item in details))
     what = f"`{dotted(path)}` does not fit; got {_shown(first['input'])}, allowed {wishes}"
     return Problem(path, what, _hint(first))
+
+
+def _tagged(models: list[type[BaseModel]], location: Path_) -> list[type[BaseModel]]:
+    """Of a union's models the one whose name for itself stands in the location; all if there is none."""
+    found = [
+        model
+        for model in models
+        for field in model.model_fields.values()
+        if typing.get_origin(field.annotation) is typing.Literal
+        and set(typing.get_args(field.annotation)) & {*location}
+    ]
+    return found if len(models) > 1 and found else models
 
 
 def _shown(value: Any) -> str:
@@ -139,7 +152,7 @@ _WISHES: dict[str, Callable[[dict[str, Any]], str]] = {
 }
 
 
-def _wish(details: ErrorDetails) -> str:
+def wish(details: ErrorDetails) -> str:
     """What would have been allowed, in words."""
-    wish = _WISHES.get(details["type"])
-    return wish(details.get("ctx", {})) if wish else details["msg"].removeprefix("Value error, ")
+    in_words = _WISHES.get(details["type"])
+    return in_words(details.get("ctx", {})) if in_words else details["msg"].removeprefix("Value error, ")

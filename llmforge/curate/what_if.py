@@ -12,7 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
+from llmforge.config.curate import LanguageSection
+from llmforge.config.curate_rules import RuleSection
+from llmforge.config.problems import wish
 from llmforge.core.errors import SettingsError
 from llmforge.curate.measures import read_blocks
 
@@ -63,7 +67,7 @@ def answer(artifact: Path, question: Question) -> tuple[float, list[Answer]]:
     Args:
         artifact: the folder of a finished curate stage.
         question: rule, setting and limits; the rule may be named without its variant.
-    Raises: SettingsError if the run did not measure that setting.
+    Raises: SettingsError if the run did not measure that setting, or a limit is none that the settings take.
     """
     answers = [Answer(limit) for limit in question.limits]
     measured: dict[tuple[str, str], float] = {}
@@ -77,11 +81,30 @@ def answer(artifact: Path, question: Question) -> tuple[float, list[Answer]]:
             if setting is not None:
                 measured[rule, setting] = limit
         _add(block, own, others, answers)
-    return _find_own(question, measured), answers
+    rule, own_limit = _find_own(question, measured)
+    for limit in question.limits:
+        _check(rule, question.setting, limit)
+    return own_limit, answers
 
 
-def _find_own(question: Question, measured: dict[tuple[str, str], float]) -> float:
-    """The limit that the run had.
+def _check(rule: str, setting: str, limit: float) -> None:
+    """Whether the settings take a limit.
+
+    Raises: SettingsError saying what they take.
+    """
+    try:
+        if rule == "language":
+            LanguageSection.model_validate({setting: limit})
+        else:
+            TypeAdapter(RuleSection).validate_python({"rule": rule, setting: limit})
+    except ValidationError as error:
+        for details in error.errors():  # of other settings too, which a rule may not have by default
+            if details["loc"][-1] == setting:
+                raise SettingsError(f"--what-if {rule}.{setting}={limit:g}: {wish(details)} is allowed") from error
+
+
+def _find_own(question: Question, measured: dict[tuple[str, str], float]) -> tuple[str, float]:
+    """The rule as it stands in the run, and the limit that the run had.
 
     Raises: SettingsError naming what can be asked.
     """
@@ -91,7 +114,7 @@ def _find_own(question: Question, measured: dict[tuple[str, str], float]) -> flo
         if setting == question.setting and question.rule in (rule, rule.split("@")[0])
     }
     if len(found) == 1:
-        return next(iter(found.values()))
+        return next(iter(found.items()))
     name = f"{question.rule}.{question.setting}"
     if found:
         raise SettingsError(f"{name}: the run has {' and '.join(found)}", "name the rule with its variant")

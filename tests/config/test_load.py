@@ -85,6 +85,10 @@ def test_every_problem_is_told_at_once_in_reading_order_with_the_nearest_key(tmp
             "unknown key; got `traim`, allowed curate, dedup, model, plan_scaling, run, tokenize, train",
         ),
         ("curate=3", "`curate` does not fit; got 3, allowed a section of keys"),
+        (
+            "curate.filters=[{rule: c4@paper, x: 1}]",
+            "unknown key; got `curate.filters.0.x`, allowed max_word_length, min_sentences, min_words_per_line, rule",
+        ),
         ("curate.sources=[{weight: 1}]", "`curate.sources.0.path` is missing"),
     ],
 )

@@ -13,8 +13,11 @@ import pytest
 import zstandard
 from curating import PROSE, Result, run_curate
 
+from llmforge.config.curate import CurateSection, SourceSection
 from llmforge.config.schema import Settings
 from llmforge.core.errors import InputError, SettingsError
+from llmforge.curate.readers.table import choose_type
+from llmforge.curate.sources import find_inputs, is_dataset
 from llmforge.curate.stage import CURATE
 
 Curate = Callable[..., Result]
@@ -41,6 +44,29 @@ def test_a_folder_without_a_known_file_is_named(curate: Curate, tmp_path: Path) 
         curate(tmp_path / "in")
     with pytest.raises(InputError, match="none of its 1 files is of type jsonl"):
         curate(tmp_path / "in", type="jsonl")
+
+
+def test_an_empty_folder_is_named(curate: Curate, tmp_path: Path) -> None:
+    (tmp_path / ".hidden").write_text("x")
+    with pytest.raises(InputError, match="no file in this folder"):
+        curate(tmp_path)
+
+
+def test_a_misspelt_path_is_no_data_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "texts").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert not is_dataset(SourceSection(path="texts/boks"))
+    with pytest.raises(InputError, match=r"texts/boks: no such file or folder\n  hint: .*`type: huggingface`"):
+        run_curate(tmp_path / "run", [{"path": "texts/boks"}])
+    assert is_dataset(SourceSection(path="texts/boks", type="huggingface"))
+    assert is_dataset(SourceSection(path="org/name"))
+
+
+def test_the_reason_for_a_type_names_the_endings_that_were_found(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("x = 1\n" * 9)
+    (tmp_path / "b.adb").write_text("")
+    files = find_inputs(CurateSection(sources=(SourceSection(path=str(tmp_path)),))).files
+    assert choose_type(str(tmp_path), files) == ("code", "files that end in .py or .adb hold most of the bytes")
 
 
 def test_two_kinds_of_data_files_need_two_sources(curate: Curate, tmp_path: Path) -> None:

@@ -46,6 +46,12 @@ def test_commands_stay_and_preamble_comments_and_bibliography_go() -> None:
     assert clean(PAPER) == CLEANED
 
 
+def test_a_comment_environment_goes_and_what_only_looks_like_one_stays() -> None:
+    kept = "\\begin{verbatim} 3% of \\begin{comment} \\end{verbatim}"
+    source = f"one\n\\begin{{comment}}\n5\\% x\n\\end{{comment}}\ntwo\n% \\begin{{comment}}\n{kept}\nthree % x"
+    assert clean(source) == f"one\ntwo\n{kept}\nthree"
+
+
 def test_a_part_of_a_paper_has_no_preamble() -> None:
     assert clean("\\section{One}\r\nText. % note\r\n") == "\\section{One}\nText."
 

@@ -50,6 +50,10 @@ def test_formulas_and_code_stay_and_what_is_no_text_goes() -> None:
     )
 
 
+def test_what_looks_like_a_comment_in_code_within_a_line_stays() -> None:
+    assert clean("`<!--` opens <!-- a note --> and `<!-- x -->` stays.") == "`<!--` opens  and `<!-- x -->` stays."
+
+
 def test_references_at_the_end_go_to_the_end() -> None:
     assert clean("Text.\n\n### Bibliography\n\n- Lang\n- Artin\n") == "Text."
     assert clean("+++\na = 1\n+++\nText.\r\n") == "Text."

@@ -146,3 +146,13 @@ def test_members_of_archives_are_read_and_none_is_written_where_its_name_says(tm
     result = run_curate(run, sources)
     assert [text.split()[0] for text in result.texts] == ["../../evil.jsonl", "ok/a.jsonl", "b"]
     assert [path for path in tmp_path.rglob("*.jsonl") if path.is_file()] == []
+
+
+def test_one_member_of_an_archive_can_be_named_whatever_its_ending(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.writestr("a.jsonl", lines("a", 2))
+        archive.writestr("deep/odd", lines("odd", 3))
+    root = {"path": f"zip://a.jsonl::{tmp_path}/x.zip"}
+    deep = {"path": f"zip://deep/odd::file://{tmp_path}/x.zip", "type": "jsonl"}
+    result = run_curate(tmp_path / "run", [root, deep])
+    assert [text.split()[0] for text in result.texts] == ["a", "a", "odd", "odd", "odd"]

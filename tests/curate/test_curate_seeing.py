@@ -110,6 +110,20 @@ def test_a_question_that_only_a_run_can_answer_says_so(result: Result) -> None:
         answer(result.folder / "none", parse_question("gopher_quality.min_words=1"))
 
 
+@pytest.mark.parametrize(
+    ("words", "allowed"),
+    [
+        ("gopher_quality.min_words=20,-1", "gopher_quality.min_words=-1: at least 0"),
+        ("gopher_quality.min_words=2.5", "a whole number"),
+        ("c4.min_sentences=nan", "c4@paper.min_sentences=nan: a whole number"),
+        ("language.min_score=1.5", "at most 1"),
+    ],
+)
+def test_a_limit_that_the_settings_would_refuse_has_no_answer(result: Result, words: str, allowed: str) -> None:
+    with pytest.raises(SettingsError, match=allowed):
+        answer(result.folder, parse_question(words))
+
+
 def test_a_rule_may_be_named_without_its_variant(result: Result) -> None:
     own, (one,) = answer(result.folder, parse_question("c4.min_sentences=5"))
     assert own == 5

@@ -96,8 +96,9 @@ def test_a_missing_list_says_where_to_get_it_before_anything_is_read(tmp_path, c
         curate(source, settings={"filters": (rule,)})
     assert "github.com/LDNOOBW" in str(caught.value)
     rule = {"rule": "url_lists", "hard_words": ("package:no_such_package/list.txt",)}
-    with pytest.raises(InputError, match=r"url_lists.hard_words: no file package:no_such_package/list.txt"):
+    with pytest.raises(InputError, match=r"url_lists.hard_words: no file package:no_such_package/list.txt") as caught:
         curate(source, settings={"filters": (rule,)})
+    assert "pip install no_such_package" in str(caught.value)
 
 
 def test_an_empty_list_is_an_error(tmp_path):

@@ -41,7 +41,10 @@ def find_file(limits: BaseModel, place: str) -> Path:
         return path
     named = next(named for named in named_files(limits) if named.place == place)
     rule = getattr(limits, "rule", "rule")
-    raise InputError(f"{rule}.{named.setting}: no file {place}", f"where to get one: {named.source}")
+    package = place.removeprefix(_PACKAGE).partition("/")[0]
+    is_absent = place.startswith(_PACKAGE) and path is None
+    hint = f"pip install {package}, or name a file of your own" if is_absent else f"where to get one: {named.source}"
+    raise InputError(f"{rule}.{named.setting}: no file {place}", hint)
 
 
 def read_entries(limits: BaseModel, places: Iterable[str]) -> frozenset[str]:

@@ -2,6 +2,7 @@ r"""LaTeX sources of mathematics: the text between preamble and bibliography, wi
 
 Source: Wang et al., MathPile, arXiv 2312.17120, section 3 (arXiv papers): comments, what stands before the document
 begins, and bibliographies are taken out; commands and mathematics stay, because a model of mathematics writes them.
+The comment environment counts as a comment.
 Files are taken one by one: what `\input` names is a document of its own.
 """
 
@@ -20,7 +21,7 @@ _BIBLIOGRAPHY_FILE = re.compile(
 )
 # A per cent sign begins a comment unless an odd number of backslashes stands before it.
 _COMMENT = re.compile(r"(?<!\\)((?:\\\\)*)%.*")
-_VERBATIM = re.compile(r"(\\begin\{(verbatim\*?|lstlisting|minted|Verbatim)\}.*?(?:\\end\{\2\}|\Z))", re.DOTALL)
+_LITERAL = re.compile(r"\\begin\{(verbatim\*?|lstlisting|minted|Verbatim|comment)\}")
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
 
 
@@ -31,25 +32,30 @@ def read(file: InputFile, options: ReadOptions) -> Iterator[Item]:
 
 def clean(text: str) -> str:
     """A LaTeX source without preamble, comments and bibliography; code listings stay as they are."""
-    text = text.replace("\r\n", "\n")
-    parts = _VERBATIM.split(text)
-    # Three parts for each listing: what stands before it, the listing, and its environment's name.
-    for place in range(0, len(parts), 3):
-        parts[place] = _drop_comments(parts[place])
-    text = "".join(part for place, part in enumerate(parts) if place % 3 < 2)
+    text = "\n".join(_without_comments(text.replace("\r\n", "\n").split("\n")))
     body = text.split(_BEGIN, 1)[-1].split(_END, 1)[0]
     body = _BIBLIOGRAPHY_FILE.sub("", _BIBLIOGRAPHY.sub("", body))
     return _BLANK_LINES.sub("\n\n", body).strip()
 
 
-def _drop_comments(text: str) -> str:
-    """Without comments: a line that is nothing else goes whole, because an empty one would begin a paragraph."""
-    lines = []
-    for line in text.split("\n"):
-        kept = _COMMENT.sub(r"\1", line)
-        if kept == line or kept.strip():
-            lines.append(kept)
-    return "\n".join(lines)
+def _without_comments(lines: list[str]) -> Iterator[str]:
+    """The lines without comments; one that is nothing else goes whole, because an empty one would begin a paragraph."""
+    environment = ""  # whose lines are taken as they are
+    for line in lines:
+        if not environment:
+            comment, begun = _COMMENT.search(line), _LITERAL.search(line)
+            if begun is None or (comment and comment.start() < begun.start()):
+                kept = _COMMENT.sub(r"\1", line)
+                if kept == line or kept.strip():
+                    yield kept
+                continue
+            environment = begun[1]
+            if environment == "comment" and (before := line[: begun.start()]).strip():
+                yield before
+        if environment != "comment":
+            yield line
+        if f"\\end{{{environment}}}" in line:
+            environment = ""
 
 
 READER = Reader((".tex", ".latex", ".ltx"), read, kind="maths")

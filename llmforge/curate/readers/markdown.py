@@ -13,7 +13,9 @@ from llmforge.pipeline.inputs import InputFile
 
 _FRONT_MATTER = re.compile(r"\A(---|\+\+\+)[ \t]*\n.*?\n\1[ \t]*(?:\n|\Z)", re.DOTALL)
 _FENCED = re.compile(r"(^(`{3,}|~{3,})[^\n]*\n.*?(?:^\2[ \t]*$|\Z))", re.DOTALL | re.MULTILINE)
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)|^\[(?://|comment)\]: #[^\n]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE)
+_CODE_OR_COMMENT = re.compile(
+    r"(`[^`\n]*`)|<!--.*?(?:-->|\Z)|^\[(?://|comment)\]: #[^\n]*$", re.DOTALL | re.MULTILINE | re.IGNORECASE
+)
 _REFERENCES = re.compile(r"^#{1,4}[ \t]*(?:references|bibliography|works cited)[ \t#]*$", re.IGNORECASE | re.MULTILINE)
 _HEADING = re.compile(r"^#{1,4}[ \t]+\S", re.MULTILINE)
 _BLANK_LINES = re.compile(r"\n[ \t]*(?:\n[ \t]*){2,}")
@@ -30,7 +32,7 @@ def clean(text: str) -> str:
     parts = _FENCED.split(text)
     # Three parts for each piece of code: what stands before it, the code, and its fence.
     for place in range(0, len(parts), 3):
-        parts[place] = _BLANK_LINES.sub("\n\n", _COMMENT.sub("", parts[place]))
+        parts[place] = _BLANK_LINES.sub("\n\n", _CODE_OR_COMMENT.sub(r"\1", parts[place]))
     return _drop_references("".join(part for place, part in enumerate(parts) if place % 3 < 2)).strip()
 
 

@@ -39,12 +39,13 @@ def choose_type(path: str, files: Sequence[InputFile]) -> tuple[str, str]:
     Raises: InputError if no reader knows the names, or data files of several kinds lie side by side.
     """
     endings = {kind: find_reader(kind).endings for kind in (*_DATA, *_LOOSE)}
-    sizes: Counter[str] = Counter()
+    by_ending: dict[str, Counter[str]] = {kind: Counter() for kind in endings}
     for file in files:
         for kind, known in endings.items():
-            if file.path.name.lower().endswith(known):
-                sizes[kind] += file.num_bytes + 1  # an empty file has an ending too
-    if not sizes:
+            if ending := next((one for one in known if file.path.name.lower().endswith(one)), None):
+                by_ending[kind][ending] += file.num_bytes + 1  # an empty file has an ending too
+    sizes = {kind: found.total() for kind, found in by_ending.items()}
+    if not any(sizes.values()):
         raise InputError(
             f"{path}: no reader knows the endings of its {len(files)} files",
             f"name the `type` of the source: {', '.join(READERS)}",
@@ -58,7 +59,8 @@ def choose_type(path: str, files: Sequence[InputFile]) -> tuple[str, str]:
         )
     if chosen == "csv" and (named := _find_crowd_result(files, endings["csv"])):
         return "crowd_csv", f"the header of {named} names HITs and answers"
-    return chosen, f"files that end in {' or '.join(endings[chosen][:3])} hold most of the bytes"
+    largest = [ending for ending, _ in by_ending[chosen].most_common(3)]
+    return chosen, f"files that end in {' or '.join(largest)} hold most of the bytes"
 
 
 def _find_crowd_result(files: Sequence[InputFile], endings: tuple[str, ...]) -> str | None:
