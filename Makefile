@@ -25,7 +25,7 @@ test: setup ## Run the default tests (minutes)
 	$(BIN)/python -m pytest
 
 test-slow: setup ## Run the tests that take longer
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow --durations=25
 
 lint: setup ## Check style and format
 	$(BIN)/ruff check .

@@ -28,9 +28,11 @@ from llmforge.parallel.process_group import World
 from llmforge.parallel.strategies import create_strategy
 from llmforge.parallel.strategy import IGNORE, BuildOptimizer, MicroBatch, Strategy
 
+_BACKWARDS = "single, backwards"
 _SLICED = {"sequence_parallel": True, "vocabulary_parallel_loss": True}
 _OFFLOAD3 = {"offload_optimizer": True, "offload_parameters": True}
 
+_ALONE: dict[str, dict[str, Any]] = {"single": {"strategy": "single"}, _BACKWARDS: {"strategy": "single"}}
 CASES: dict[int, dict[str, dict[str, Any]]] = {
     2: {
         "ddp": {"strategy": "ddp"},
@@ -75,13 +77,11 @@ it divides small gradients by small gradients.
 """
 
 NUM_STEPS = 20
-_ADAM_STEPS = 10
 _SEQUENCES, _ACCUMULATION, _CONTEXT, _VOCAB, _SEED = 16, 4, 32, 128, 7
 _MAX_GRAD_NORM = 0.5
 _SGD_LR = 0.1
 """With clipping, no step is longer than a third of a token's first embedding: at 0.3 rare embeddings passed near zero,
 where a norm multiplies rounding by thousands, and losses of equal strategies came out 1e-5 apart."""
-_BACKWARDS = "single, backwards"
 
 Arrays = dict[str, NDArray[np.float32]]
 
@@ -144,14 +144,17 @@ def run_parity(arch: Architecture, worlds: Sequence[int], *, timeout_s: float = 
     Raises: MachineError if a process fails or the time is over.
     """
     small = shrink(arch)
-    alone: dict[str, dict[str, Any]] = {"single": {"strategy": "single"}, _BACKWARDS: {"strategy": "single"}}
-    one = run_in_processes(measure_all, 1, alone, small, timeout_s=timeout_s)[0]
-    rows = [_compare(name, 1, [one[name]], one["single"]) for name in alone]
+    one = run_in_processes(measure_all, 1, small, NUM_STEPS, timeout_s=timeout_s)[0]
+    rows = compare([one], one)
     for size in worlds:
-        cases = {name: train for name, train in CASES[size].items() if not name.startswith("zero") or _has_deepspeed()}
-        ranks = run_in_processes(measure_all, size, cases, small, timeout_s=timeout_s)
-        rows += [_compare(name, size, [rank[name] for rank in ranks], one["single"]) for name in cases]
+        rows += compare(run_in_processes(measure_all, size, small, NUM_STEPS, timeout_s=timeout_s), one)
     return rows
+
+
+def _cases(size: int) -> dict[str, dict[str, Any]]:
+    """What can be run on a number of processes here."""
+    cases = _ALONE if size == 1 else CASES[size]
+    return {name: train for name, train in cases.items() if not name.startswith("zero") or _has_deepspeed()}
 
 
 def _has_deepspeed() -> bool:
@@ -178,18 +181,22 @@ def shrink(arch: Architecture) -> Architecture:
     )
 
 
-def measure_all(world: World, cases: Mapping[str, Mapping[str, Any]], arch: Architecture) -> dict[str, Measured]:
+def measure_all(world: World, arch: Architecture, num_steps: int) -> dict[str, Measured]:
     """All cases of one world, one after the other."""
-    return {name: measure(world, train, arch, backwards=name == _BACKWARDS) for name, train in cases.items()}
+    cases = _cases(world.size)
+    return {name: measure(world, train, arch, num_steps, name == _BACKWARDS) for name, train in cases.items()}
 
 
-def measure(world: World, train: Mapping[str, Any], arch: Architecture, *, backwards: bool = False) -> Measured:
+def measure(
+    world: World, train: Mapping[str, Any], arch: Architecture, num_steps: int, backwards: bool = False
+) -> Measured:
     """Raw gradients of a first step, and two short trainings.
 
     Args:
         world: this process among the others.
         train: the settings of the train section.
         arch: the small model.
+        num_steps: of the training with SGD; half of them with AdamW.
         backwards: take the micro-batches of a step in the opposite order.
     """
     start_s = time.perf_counter()
@@ -199,8 +206,8 @@ def measure(world: World, train: Mapping[str, Any], arch: Architecture, *, backw
     result = strategy.forward_backward(_share(strategy, 0)[::order], seed=0)
     gradients = _arrays(strategy.gradients(), world)
     strategy.discard()
-    losses, _, sgd = _train(strategy, _SGD_LR, NUM_STEPS, order, world)
-    adam_losses, held, adamw = _train(_prepared(world, train, arch, _adamw), 3e-3, _ADAM_STEPS, order, world)
+    losses, _, sgd = _train(strategy, _SGD_LR, num_steps, order, world)
+    adam_losses, held, adamw = _train(_prepared(world, train, arch, _adamw), 3e-3, num_steps // 2, order, world)
     seconds = time.perf_counter() - start_s
     return Measured(gradients, result.grad_norm, losses + adam_losses, start, sgd, adamw, held, seconds)
 
@@ -246,6 +253,11 @@ def _share(strategy: Strategy, step: int) -> list[MicroBatch]:
 def _arrays(named: Iterator[tuple[str, torch.Tensor]], world: World) -> Arrays:
     """Copies on rank 0; the other ranks take part in putting the tensors together."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in named if world.rank == 0}
+
+
+def compare(ranks: Sequence[Mapping[str, Measured]], one: Mapping[str, Measured]) -> list[ParityRow]:
+    """A row for each case that the ranks of a world measured, against what one process did."""
+    return [_compare(name, len(ranks), [rank[name] for rank in ranks], one["single"]) for name in ranks[0]]
 
 
 def _compare(name: str, processes: int, ranks: Sequence[Measured], expected: Measured) -> ParityRow:
