@@ -127,16 +127,16 @@ def is_dataset(section: SourceSection) -> bool:
     """
     if section.type == "huggingface":
         return True
-    return section.type == "auto" and _is_dataset_name(section.path)
+    return section.type == "auto" and _may_be_dataset(section.path) and not Path(section.path).parent.exists()
 
 
-def _is_dataset_name(path: str) -> bool:
-    return bool(_DATASET_ID.fullmatch(path)) and not Path(path).exists() and not Path(path).parent.exists()
+def _may_be_dataset(path: str) -> bool:
+    return bool(_DATASET_ID.fullmatch(path)) and not Path(path).exists()
 
 
 def _find_source_files(name: str, section: SourceSection) -> list[InputFile]:
     """The files of a source that its reader knows."""
-    if _DATASET_ID.fullmatch(section.path) and not Path(section.path).exists():
+    if _may_be_dataset(section.path):
         raise InputError(
             f"{section.path}: no such file or folder",
             "check the path; a Hugging Face data set says `type: huggingface`",
@@ -207,7 +207,7 @@ def _derive_name(path: str) -> str:
         base, _ = find_files(path)
         path = str(base)
     name = Path(path).name or Path(path).resolve().name
-    if _is_dataset_name(path):
+    if _may_be_dataset(path):
         name = path
     stem = name if Path(path).is_dir() else name.split(".")[0]
     return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-.") or "source"

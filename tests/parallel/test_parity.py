@@ -61,6 +61,25 @@ def test_every_strategy_agrees_with_one_process(rows):
     assert {(name, row.strategy): row.misses for name, family in rows.items() for row in family if row.misses} == {}
 
 
+@pytest.mark.slow
+@pytest.mark.dist
+def test_the_order_of_micro_batches_moves_one_process_as_little(alone):
+    for name in FAMILIES:
+        assert [row.misses for row in compare([alone[name]], alone[name])] == [[], []], name
+
+
+@pytest.mark.slow
+@pytest.mark.dist
+@pytest.mark.parametrize("rows", [2], indirect=True)
+def test_the_table_tells_what_a_rank_holds(rows, alone):
+    for name, family in rows.items():
+        held = {row.strategy: row.state_bytes for row in family}
+        whole = alone[name]["single"].state_bytes
+        assert held["ddp"] == pytest.approx(whole, rel=0.01)
+        assert held["fsdp"] <= 0.6 * whole
+        assert held["zero2"] <= held["zero1"] < whole
+
+
 def train_in_fp64(world, names):
     """Weights after 20 steps of SGD where every fp32 of the engines is an fp64."""
     torch.set_default_dtype(torch.float64)
